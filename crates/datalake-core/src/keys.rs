@@ -65,5 +65,15 @@ pub fn parse_run_report(key: &str) -> Option<RunId> {
     RunId::parse(key.strip_prefix(RUNS)?.strip_suffix(".json")?).ok()
 }
 
+/// How far an active run is, if no server reads its log.
+pub fn run_progress(run_id: &RunId) -> String {
+    format!("{RUNS}{run_id}.progress")
+}
+
+/// The run of an object with progress; none if the key is not that of one.
+pub fn parse_run_progress(key: &str) -> Option<RunId> {
+    RunId::parse(key.strip_prefix(RUNS)?.strip_suffix(".progress")?).ok()
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! The progress of a run, and its form on the standard error of a run's process, from which the server reads it.
+//! The progress of a run, and its forms: on the standard error of a run's process, from which the server reads it, and as an object in the lake.
 //!
 //! A line of progress begins with the record separator, which no log line does, so that the server keeps it out of the log.
 
@@ -67,13 +67,22 @@ pub struct RunProgress {
 impl RunProgress {
     /// The line, with a line feed.
     pub fn to_line(self) -> String {
-        let text = serde_json::to_string(&self).expect("progress consists of numbers and a name");
-        format!("{PREFIX}{text}\n")
+        format!("{PREFIX}{}\n", self.to_json())
     }
 
     /// Parses a line without its line feed; none if it is not one of progress.
     pub fn parse_line(line: &str) -> Option<Self> {
         serde_json::from_str(line.strip_prefix(PREFIX)?).ok()
+    }
+
+    /// The object in the lake.
+    pub fn to_json(self) -> String {
+        serde_json::to_string(&self).expect("progress consists of numbers and a name")
+    }
+
+    /// Parses the object; none if it is not one of progress.
+    pub fn parse_json(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
     }
 
     /// Whether bytes at the start of a line may be those of progress.
@@ -99,6 +108,7 @@ mod tests {
             let line = progress.to_line();
             assert!(line.contains(phase.as_str()), "{line}");
             assert_eq!(RunProgress::parse_line(line.trim_end()), Some(progress));
+            assert_eq!(RunProgress::parse_json(progress.to_json().as_bytes()), Some(progress));
         }
     }
 

@@ -23,6 +23,9 @@ use crate::{error::RunError, images::image_sync::ImageSync};
 /// The time between two vacuums.
 const PERIOD: SignedDuration = SignedDuration::from_hours(24);
 
+/// The age at which the progress of a run is removed that died before it could: no run is active without progress for a day.
+const PROGRESS_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
+
 /// The age at which a report is removed: a quarter of a year, or 2,160 hourly runs.
 const REPORT_AGE_MAX: SignedDuration = SignedDuration::from_hours(90 * 24);
 
@@ -93,12 +96,16 @@ async fn vacuum(table: &Table, version: &Version, images: &mut ImageSync<'_>, no
     Ok(recovered.lost)
 }
 
-/// Removes the oldest reports of runs, and returns how many it removed.
+/// Removes the oldest reports of runs and the progress of dead ones, and returns how many objects it removed.
 async fn remove_old_reports(bucket: &dyn Bucket, now: Timestamp) -> Result<usize, StoreError> {
     let mut kept = BinaryHeap::new();
     let mut doomed = Vec::new();
     let mut reports = bucket.list(keys::RUNS, None);
     while let Some(report) = reports.try_next().await? {
+        if keys::parse_run_progress(&report.key).is_some() && now.duration_since(report.modified) > PROGRESS_AGE_MAX {
+            doomed.push(report.key);
+            continue;
+        }
         if keys::parse_run_report(&report.key).is_none() {
             continue;
         }

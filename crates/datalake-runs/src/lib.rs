@@ -11,6 +11,7 @@ pub mod kubernetes;
 pub mod launcher;
 mod launcher_cache;
 pub mod process;
+mod progress_cache;
 mod report_cache;
 pub mod run;
 pub mod runs;

@@ -17,8 +17,9 @@ use crate::{
     idempotency::IdempotencyKey,
     launcher::{LaunchError, Launched, NextRun, RunLauncher, RunRequest},
     launcher_cache::LauncherCache,
+    progress_cache::{ProgressCache, READ_PERIOD},
     report_cache::{REPORTS_MAX, ReportCache},
-    run::{Run, RunParameters, Trigger},
+    run::{Run, RunParameters, RunState, Trigger},
 };
 
 /// The maximum number of runs in a response.
@@ -33,12 +34,16 @@ const POLL_PERIOD: Duration = Duration::from_secs(30);
 /// The report of a run appears shortly after the launcher shows its end. One poll also covers many changes at once.
 const POLL_PAUSE_MIN: Duration = Duration::from_secs(1);
 
+/// The longest stream of progress. A client reconnects before.
+const FOLLOW_MAX: Duration = Duration::from_hours(1);
+
 /// The runs of a lake. Cheap to clone; all clones share the caches.
 #[derive(Clone, Debug)]
 pub struct Runs {
     launcher: Arc<dyn RunLauncher>,
     launcher_cache: LauncherCache,
     reports: Arc<ReportCache>,
+    progress: Arc<ProgressCache>,
     shutdown: Arc<OnceLock<CancellationToken>>,
 }
 
@@ -57,7 +62,8 @@ impl Runs {
         Self {
             launcher,
             launcher_cache: LauncherCache::default(),
-            reports: Arc::new(ReportCache::new(bucket)),
+            reports: Arc::new(ReportCache::new(Arc::clone(&bucket))),
+            progress: Arc::new(ProgressCache::new(bucket)),
             shutdown: Arc::default(),
         }
     }
@@ -87,14 +93,40 @@ impl Runs {
         (self.newest_cached(limit).await, refreshed.unwrap_or(Completeness::StoreUnavailable))
     }
 
-    /// The newest runs without reading the store, which [`Runs::poll_reports`] does. If the launcher does not respond, the list has the runs that
+    /// The newest runs without reading the store, which [`Runs::poll`] does. If the launcher does not respond, the list has the runs that
     /// it returned last.
     pub async fn newest_cached(&self, limit: usize) -> Vec<Run> {
         self.merged(self.launcher_cache.runs(&*self.launcher).await, limit)
     }
 
-    /// Reads new reports periodically until `shutdown`, so that the cache has runs that other servers started.
-    pub async fn poll_reports(self, shutdown: CancellationToken) {
+    /// Reads new reports and the progress of active runs periodically until `shutdown`, so that the caches have runs that other servers started.
+    pub async fn poll(self, shutdown: CancellationToken) {
+        tokio::join!(self.poll_reports(&shutdown), self.poll_progress(&shutdown));
+    }
+
+    /// Reads the progress of active runs, unless the launcher receives it.
+    async fn poll_progress(&self, shutdown: &CancellationToken) {
+        let mut changes = self.launcher.changes();
+        loop {
+            changes.mark_unchanged();
+            let read = async {
+                let mut active = self.launcher.runs().await;
+                active.retain(|run| run.state.is_active() && self.launcher.progress(&run.run_id).is_none());
+                let active: Vec<RunId> = active.into_iter().map(|run| run.run_id).collect();
+                self.progress.refresh(&active).await;
+                match active.is_empty() && changes.changed().await.is_err() {
+                    true => std::future::pending().await,
+                    false => tokio::time::sleep(READ_PERIOD).await,
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = read => {}
+            }
+        }
+    }
+
+    async fn poll_reports(&self, shutdown: &CancellationToken) {
         let mut changes = self.launcher.changes();
         loop {
             changes.mark_unchanged();
@@ -146,12 +178,13 @@ impl Runs {
 
     /// The run with the ID; none if neither the launcher nor a report knows it.
     pub async fn find(&self, run_id: &RunId) -> Result<Option<Run>, Arc<StoreError>> {
-        match self.find_known(run_id).await {
+        let found = match self.find_known(run_id).await {
             // Most requested runs have a report, so the launcher's search, which is more expensive, comes last.
             Ok(None) => Ok(self.launcher.find(run_id).await),
             Err(error) => self.launcher.find(run_id).await.map(Some).ok_or(error),
             found => found,
-        }
+        };
+        found.map(|run| run.map(|run| self.with_progress(run)))
     }
 
     /// Returns the run of an earlier request with the same key, else an active run that includes the request, else a new run.
@@ -230,24 +263,30 @@ impl Runs {
         later.take_until(shutdown.cancelled_owned())
     }
 
-    /// The progress of an active run: the current one and each change, until the end of the run or the server's shutdown. Empty if the launcher
-    /// does not know it.
+    /// The progress of an active run: the current one and each change, until the end of the run or the server's shutdown. Empty if there is
+    /// none.
     pub fn progress_of(&self, run_id: &RunId) -> impl Stream<Item = RunProgress> + Send + use<> {
-        let mut receiver = self.launcher.progress(run_id);
-        if let Some(receiver) = &mut receiver {
-            receiver.mark_changed();
-        }
-        let changes = stream::unfold(receiver, async |receiver| {
-            let mut receiver = receiver?;
+        let Some(mut receiver) = self.launcher.progress(run_id) else {
+            return self.progress_in_the_lake(run_id).right_stream();
+        };
+        receiver.mark_changed();
+        let changes = stream::unfold(receiver, async |mut receiver| {
             loop {
                 receiver.changed().await.ok()?;
                 let progress = *receiver.borrow_and_update();
                 if let Some(progress) = progress {
-                    return Some((progress, Some(receiver)));
+                    return Some((progress, receiver));
                 }
             }
         });
-        changes.take_until(self.shutdown().cancelled_owned())
+        changes.take_until(self.shutdown().cancelled_owned()).left_stream()
+    }
+
+    /// The progress of an active run from its object in the lake.
+    fn progress_in_the_lake(&self, run_id: &RunId) -> impl Stream<Item = RunProgress> + Send + use<> {
+        let (runs, run) = (self.clone(), Run::new(run_id.clone(), RunState::Running));
+        let end = async move { drop(runs.wait_for_end(run, Instant::now() + FOLLOW_MAX).await) };
+        self.progress.changes_of(run_id).take_until(Box::pin(end))
     }
 
     /// The run with the ID, from the launcher's list or the run's report.
@@ -308,6 +347,15 @@ impl Runs {
         }
     }
 
+    /// The run with the progress that its object in the lake has, unless the launcher knows it.
+    fn with_progress(&self, run: Run) -> Run {
+        let progress = run.progress.or_else(|| self.progress.get(&run.run_id));
+        Run {
+            progress: progress.filter(|_| run.state.is_active()),
+            ..run
+        }
+    }
+
     async fn refresh(&self, limit: usize) -> Completeness {
         match self.reports.refresh(limit).await {
             Ok(()) => Completeness::Complete,
@@ -325,7 +373,7 @@ impl Runs {
                 runs.insert(run_id, run);
             }
         }
-        let mut runs: Vec<Run> = runs.into_values().collect();
+        let mut runs: Vec<Run> = runs.into_values().map(|run| self.with_progress(run)).collect();
         runs.sort_by_key(|run| Reverse(recency(run)));
         runs.truncate(limit);
         runs

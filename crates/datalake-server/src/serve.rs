@@ -101,7 +101,7 @@ async fn serve_listeners(listeners: Listeners, parts: Parts, hints: watch::Recei
     parts.runs.set_shutdown(shutdown.clone());
     let follow = parts.table.clone().follow(hints, background.clone());
     let first_run = bootstrap::ensure_first_run(parts.table.clone(), parts.runs.clone(), parts.clock, background.clone());
-    let poll_reports = parts.runs.clone().poll_reports(background.clone());
+    let poll_runs = parts.runs.clone().poll(background.clone());
     let upkeep = upkeep(parts.metrics.clone(), background.clone());
     let Listeners { api, admin } = listeners;
     let listener_health = ListenerHealth::default();
@@ -121,7 +121,7 @@ async fn serve_listeners(listeners: Listeners, parts: Parts, hints: watch::Recei
             admin::serve(listener, listener_health, state, background.clone()).await;
         }
     };
-    let ((), (), (), (), (), ()) = tokio::join!(serve, admin, follow, first_run, poll_reports, upkeep);
+    let ((), (), (), (), (), ()) = tokio::join!(serve, admin, follow, first_run, poll_runs, upkeep);
 }
 
 async fn serve_until_drained(listener: HttpListener, router: Router, shutdown: CancellationToken) {

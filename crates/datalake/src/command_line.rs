@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{
-    ArgMatches, Command, Error, FromArgMatches,
+    Arg, ArgMatches, Command, Error, FromArgMatches,
     builder::{Resettable, StyledStr},
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
@@ -77,12 +77,15 @@ fn report(command: &Command, mut error: Error) -> ExitCode {
     if !error.use_stderr() {
         return match commands::print(text_of(&error, io::stdout().is_terminal()).as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => exit::report(&error),
+            Err(error) => exit::report(&error, None),
         };
     }
     if let Some(name) = variable_of(command, &error) {
         let tip = StyledStr::from(format!("the value is from the variable {name}"));
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    if let Some(tip) = missing_variables(&error) {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
     }
     let text = without_secrets(text_of(&error, io::stderr().is_terminal()));
     // If stderr is closed, the exit status still reports the error.
@@ -96,6 +99,24 @@ fn text_of(error: &Error, is_terminal: bool) -> String {
         true => text.ansi().to_string(),
         false => text.to_string(),
     }
+}
+
+/// The variables that may be set instead of the missing arguments.
+fn missing_variables(error: &Error) -> Option<String> {
+    let (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing))) = (error.kind(), error.get(ContextKind::InvalidArg))
+    else {
+        return None;
+    };
+    // An empty variable was removed from the arguments that were parsed.
+    let mut command = help::command();
+    command.build();
+    let defined: Vec<&Arg> = command.get_subcommands().flat_map(Command::get_arguments).collect();
+    let variables: Vec<String> = missing
+        .iter()
+        .filter_map(|missing| defined.iter().find(|argument| argument.to_string() == *missing)?.get_env())
+        .map(|name| name.display().to_string())
+        .collect();
+    (!variables.is_empty()).then(|| format!("pass it as an argument, or set the variable {}", variables.join(", ")))
 }
 
 /// The variable that contains the invalid value.

@@ -6,6 +6,8 @@ use datalake_core::{error_chain::error_chain, run::RunOutcome};
 use datalake_processor::error::RunError;
 use datalake_store::{error::StoreError, masking::mask_urls_in};
 
+use crate::{documentation, lake_arguments::with_complete_commands};
+
 /// The operator has to change the arguments, the configuration or the credentials. clap uses the same status.
 pub(crate) const USAGE: u8 = 2;
 
@@ -18,17 +20,20 @@ pub(crate) fn status_of(error: &anyhow::Error) -> u8 {
         if let Some(StoreError::Denied { .. } | StoreError::Invalid { .. } | StoreError::NotFound { .. }) = cause.downcast_ref() {
             return USAGE;
         }
-        if cause.is::<UsageError>() {
+        if cause.is::<UsageError>() || cause.downcast_ref().is_some_and(|error: &ProblemError| error.is_permanent) {
             return USAGE;
         }
     }
     RunOutcome::Failed.exit_status()
 }
 
-/// Prints the error, and returns its exit status.
-pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+/// Prints the error and where its topic is described, and returns its exit status. `lake` are the arguments that select the lake.
+pub(crate) fn report(error: &anyhow::Error, lake: Option<&str>) -> ExitCode {
+    let message = message(error);
+    let message = lake.map_or_else(|| message.clone(), |lake| with_complete_commands(&message, lake));
+    let see = documentation::page_of(error).map_or_else(String::new, |page| format!("see {page}\n"));
     // If stderr is closed, the exit status still reports the error.
-    let _closed = writeln!(std::io::stderr().lock(), "error: {}", message(error));
+    let _closed = write!(std::io::stderr().lock(), "error: {message}\n{see}");
     ExitCode::from(status_of(error))
 }
 
@@ -48,6 +53,25 @@ impl std::fmt::Display for UsageError {
 }
 
 impl std::error::Error for UsageError {}
+
+/// A problem document of the API's routes.
+#[derive(Debug)]
+pub(crate) struct ProblemError {
+    /// The detail of the document.
+    pub(crate) detail: String,
+    /// The fragment of the document's type, like `invalid-parameter`.
+    pub(crate) kind: String,
+    /// Whether the same request cannot succeed later.
+    pub(crate) is_permanent: bool,
+}
+
+impl std::fmt::Display for ProblemError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for ProblemError {}
 
 #[cfg(test)]
 mod tests {
@@ -100,6 +124,13 @@ mod tests {
             1,
         );
         check(UsageError("no".to_owned()), 2);
+        let problem = |is_permanent| ProblemError {
+            detail: "no".to_owned(),
+            kind: "x".to_owned(),
+            is_permanent,
+        };
+        check(problem(true), 2);
+        check(problem(false), 1);
         check(std::io::Error::other("broken"), 1);
     }
 }

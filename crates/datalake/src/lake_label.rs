@@ -1,10 +1,12 @@
 //! How pages name the lake, from the arguments.
 
-use clap::ValueEnum;
 use datalake_api::lake_label::LakeLabel;
 use datalake_store::lake_url::LakeUrl;
 
-use crate::args::{AddressingStyle, LakeArgs, PageArgs};
+use crate::{
+    args::{LakeArgs, PageArgs},
+    lake_arguments::arguments,
+};
 
 /// The label of the lake that the arguments select.
 pub(crate) fn lake_label(lake: &LakeArgs, page: &PageArgs) -> LakeLabel {
@@ -22,33 +24,6 @@ pub(crate) fn lake_label(lake: &LakeArgs, page: &PageArgs) -> LakeLabel {
         }
     };
     LakeLabel::new(title.map(str::to_owned), name, address, arguments(lake))
-}
-
-/// The arguments that select the same lake in a shell.
-fn arguments(lake: &LakeArgs) -> String {
-    let addressing = match lake.s3.addressing {
-        AddressingStyle::Auto => None,
-        style => style.to_possible_value().map(|value| value.get_name().to_owned()),
-    };
-    let flags = [
-        ("--lake", Some(lake.lake.to_string())),
-        ("--s3-endpoint", lake.s3.endpoint.as_ref().map(ToString::to_string)),
-        ("--s3-region", lake.s3.region.as_ref().map(ToString::to_string)),
-        ("--s3-addressing", addressing),
-    ];
-    let flags = flags
-        .into_iter()
-        .filter_map(|(flag, value)| Some(format!("{flag} {}", quoted(&value?))));
-    flags.collect::<Vec<_>>().join(" ")
-}
-
-/// The text as one word of a shell.
-fn quoted(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
-    match !text.is_empty() && text.bytes().all(is_plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,17 @@ mod commands;
 mod csv;
 mod dataset_file;
 mod document;
+mod documentation;
 mod exit;
+mod lake_arguments;
 mod lake_label;
 mod lake_location;
 mod listen;
 mod log_line;
 mod logging;
 mod progress;
+mod progress_object;
+mod run_bars;
 mod run_progress;
 mod schedule;
 mod screen;
@@ -39,6 +43,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(status) => return status,
     };
+    let lake = lake_arguments::lake_of(&cli.command).map(lake_arguments::arguments);
     // One TLS stack for all clients. The installation fails only if there is one already.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let result = tokio::runtime::Builder::new_multi_thread()
@@ -54,6 +59,6 @@ fn main() -> ExitCode {
         });
     match result {
         Ok(status) => ExitCode::from(status),
-        Err(error) => exit::report(&error),
+        Err(error) => exit::report(&error, lake.as_deref()),
     }
 }

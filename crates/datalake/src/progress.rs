@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use datalake_core::count::count;
+use console::Term;
+use datalake_core::{
+    progress::{Phase, RunProgress},
+    text::grouped,
+};
 use datalake_processor::options::{OnProgress, Progress};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use parking_lot::Mutex;
@@ -60,8 +64,8 @@ impl Bar {
         self.bar.set_message(message.to_owned());
     }
 
-    /// A listener for a run on this lake that starts now.
-    pub(crate) fn listener(&self, lake: &str) -> Arc<OnProgress> {
+    /// A listener for a run of this process that starts now.
+    pub(crate) fn listener(&self) -> Arc<OnProgress> {
         if let Some(listener) = run_progress::listener() {
             return listener;
         }
@@ -69,29 +73,25 @@ impl Bar {
             let lines = LogLines::new();
             return Arc::new(move |progress| lines.show(progress));
         }
-        let (bar, lake, phase) = (self.bar.clone(), lake.to_owned(), Mutex::new(None));
-        Arc::new(move |progress| show(&bar, &lake, &phase, progress))
+        let phases = self.phases("");
+        Arc::new(move |progress| phases.show(run_progress::run_progress(progress)))
+    }
+
+    /// The phases of a run in this bar, each after `prefix`.
+    pub(crate) fn phases(&self, prefix: &str) -> Phases {
+        Phases {
+            bar: self.bar.clone(),
+            prefix: prefix.to_owned(),
+            shown: Mutex::new(None),
+        }
     }
 
     /// A listener for uploads.
-    pub(crate) fn upload_listener(&self) -> impl Fn(u64, u64) + Send + Sync + use<> {
-        let (bar, lines) = (self.bar.clone(), LogLines::new());
-        let is_counting = Mutex::new(false);
-        move |sources: u64, total: u64| {
-            if bar.is_hidden() {
-                if lines.is_due("uploading") {
-                    tracing::info!(sources, total, "uploading sources");
-                }
-                return;
-            }
-            if !std::mem::replace(&mut *is_counting.lock(), true) {
-                bar.set_style(counting(
-                    "{spinner} uploading sources [{bar:30}] {human_pos}/{human_len}{left} ({elapsed})",
-                ));
-                bar.set_length(total);
-                bar.reset_eta();
-            }
-            bar.set_position(sources);
+    pub(crate) fn upload_listener(&self) -> impl Fn(UploadProgress) + Send + Sync + use<> {
+        let (bar, lines, shown) = (self.bar.clone(), LogLines::new(), Mutex::new(None));
+        move |progress| match bar.is_hidden() {
+            true => lines.show_upload(progress),
+            false => show_upload(&bar, &shown, progress),
         }
     }
 
@@ -108,20 +108,42 @@ impl Drop for Bar {
     }
 }
 
-/// The phase of a run: its number of [`PHASES`], and its name.
-fn phase_of(progress: Progress) -> (u8, &'static str) {
-    match progress {
-        Progress::Connecting => (1, "connecting"),
-        Progress::Listed { .. } => (2, "listing sources"),
-        Progress::Read { .. } => (3, "reading sources"),
-        Progress::Copied { .. } => (4, "copying images"),
-        Progress::Committing => (5, "committing"),
-        Progress::Publishing => (6, "publishing"),
+/// How far an upload is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum UploadProgress {
+    /// The sources in the lake are being listed.
+    Listed { objects: u64 },
+    /// Sources are being uploaded, or found to be there.
+    Uploaded { sources: u64, total: u64 },
+}
+
+impl UploadProgress {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Listed { .. } => "listing the lake",
+            Self::Uploaded { .. } => "uploading sources",
+        }
     }
 }
 
-/// The number of phases of a run.
-const PHASES: u8 = 6;
+fn show_upload(bar: &ProgressBar, shown: &Mutex<Option<&'static str>>, progress: UploadProgress) {
+    let label = progress.label();
+    let is_new = shown.lock().replace(label) != Some(label);
+    match progress {
+        UploadProgress::Listed { objects } => bar.set_position(objects),
+        UploadProgress::Uploaded { sources, total } => {
+            bar.set_length(total);
+            bar.set_position(sources);
+        }
+    }
+    if is_new {
+        bar.set_style(match progress {
+            UploadProgress::Listed { .. } => listing_style(label),
+            UploadProgress::Uploaded { total, .. } => counting_style(label, total, ""),
+        });
+        bar.reset_eta();
+    }
+}
 
 /// Log lines at most once per period.
 struct LogLines {
@@ -146,15 +168,30 @@ impl LogLines {
     }
 
     fn show(&self, progress: Progress) {
-        let (number, phase) = phase_of(progress);
-        if !self.is_due(phase) {
+        let label = match progress {
+            Progress::Connecting => "connecting",
+            _ => run_progress::run_progress(progress).phase.label(),
+        };
+        if !self.is_due(label) {
             return;
         }
-        let step = format!("{number}/{PHASES}");
+        let step = step(run_progress::run_progress(progress).phase);
         match progress {
-            Progress::Listed { objects } => tracing::info!(step, objects, "{phase}"),
-            Progress::Read { users, total } | Progress::Copied { users, total } => tracing::info!(step, users, total, "{phase}"),
-            Progress::Connecting | Progress::Committing | Progress::Publishing => tracing::info!(step, "{phase}"),
+            Progress::Connecting => tracing::info!("{label}"),
+            Progress::Listed { objects } => tracing::info!(step, objects, "{label}"),
+            Progress::Read { users, total } | Progress::Copied { users, total } => tracing::info!(step, users, total, "{label}"),
+            Progress::Committing | Progress::Publishing => tracing::info!(step, "{label}"),
+        }
+    }
+
+    fn show_upload(&self, progress: UploadProgress) {
+        let label = progress.label();
+        if !self.is_due(label) {
+            return;
+        }
+        match progress {
+            UploadProgress::Listed { objects } => tracing::info!(objects, "{label}"),
+            UploadProgress::Uploaded { sources, total } => tracing::info!(sources, total, "{label}"),
         }
     }
 
@@ -177,44 +214,62 @@ impl LogLines {
     }
 }
 
-fn show(bar: &ProgressBar, lake: &str, shown: &Mutex<Option<u8>>, progress: Progress) {
-    let (number, phase) = phase_of(progress);
-    let is_new = shown.lock().replace(number) != Some(number);
-    if is_new {
-        let template = match progress {
-            Progress::Connecting => "{spinner} {prefix} {msg} ({elapsed})",
-            Progress::Listed { .. } => "{spinner} {prefix} {msg}: {human_pos} objects ({elapsed})",
-            Progress::Read { .. } | Progress::Copied { .. } => {
-                "{spinner} {prefix} {msg} [{bar:30}] {human_pos}/{human_len} users{left} ({elapsed})"
-            }
-            Progress::Committing | Progress::Publishing => "{spinner} {prefix} {msg} ({elapsed})",
-        };
-        bar.set_style(counting(template));
-        bar.set_prefix(format!("[{number}/{PHASES}]"));
-        bar.set_message(match progress {
-            Progress::Connecting => format!("{phase} to {lake}"),
-            _ => phase.to_owned(),
-        });
-        bar.set_position(0);
-        bar.reset_eta();
-        bar.tick();
-    }
-    match progress {
-        Progress::Listed { objects } => bar.set_position(objects),
-        Progress::Read { users, total } | Progress::Copied { users, total } => {
-            bar.set_length(count(total));
-            bar.set_position(count(users));
+/// The number of a phase, and of all: `2/5`.
+fn step(phase: Phase) -> String {
+    let number = Phase::ALL.iter().take_while(|other| **other != phase).count() + 1;
+    format!("{number}/{}", Phase::ALL.len())
+}
+
+/// The phases of a run in a bar.
+pub(crate) struct Phases {
+    bar: ProgressBar,
+    prefix: String,
+    shown: Mutex<Option<Phase>>,
+}
+
+impl Phases {
+    /// Shows how far the run is.
+    pub(crate) fn show(&self, progress: RunProgress) {
+        let RunProgress { phase, done, total } = progress;
+        let bar = &self.bar;
+        let is_new = self.shown.lock().replace(phase) != Some(phase);
+        if let Some(total) = total {
+            bar.set_length(total);
         }
-        Progress::Connecting | Progress::Committing | Progress::Publishing => {}
+        bar.set_position(done);
+        if is_new {
+            let text = format!("{}[{}] {}", self.prefix, step(phase), phase.label());
+            bar.set_style(match (phase, total) {
+                (_, Some(total)) => counting_style(&text, total, " users"),
+                (Phase::Listing, None) => listing_style(&text),
+                (_, None) => style(&format!("{{spinner}} {text} ({{elapsed}})")),
+            });
+            bar.reset_eta();
+        }
     }
 }
 
-/// A style whose key `left` is the estimated rest of the phase, once it is known.
-fn counting(template: &str) -> ProgressStyle {
+/// A text, and the number of listed objects.
+fn listing_style(text: &str) -> ProgressStyle {
+    style(&format!("{{spinner}} {text}: {{human_pos}} objects ({{elapsed}})"))
+}
+
+/// A text, a bar, and what is done of `total`, with the estimated rest of the phase once it is known.
+fn counting_style(text: &str, total: u64, unit: &str) -> ProgressStyle {
+    /// The columns of the spinner, the brackets and the times.
+    const OTHERS: usize = "⠋  []  / , 59m left (59m)".len();
+    const BAR_MIN: usize = 5;
+    const BAR_MAX: usize = 30;
+    let (_, columns) = Term::stderr().size();
+    let used = OTHERS + text.len() + 2 * grouped(total).len() + unit.len();
+    let bar = usize::from(columns).saturating_sub(used).clamp(BAR_MIN, BAR_MAX);
     let started_at = Instant::now();
-    style(template).with_key("left", move |state: &ProgressState, text: &mut dyn Write| {
+    style(&format!(
+        "{{spinner}} {text} [{{bar:{bar}}}] {{human_pos}}/{{human_len}}{unit}{{left}} ({{elapsed}})"
+    ))
+    .with_key("left", move |state: &ProgressState, text: &mut dyn Write| {
         if state.pos() > 0 && started_at.elapsed() >= ESTIMATE_AFTER {
-            let _the_text_is_in_memory = write!(text, ", {} left", HumanDuration(state.eta()));
+            let _the_text_is_in_memory = write!(text, ", {:#} left", HumanDuration(state.eta()));
         }
     })
 }
@@ -243,15 +298,7 @@ mod tests {
 
     #[test]
     fn phases_are_numbered_in_their_order() {
-        let phases = [
-            Progress::Connecting,
-            Progress::Listed { objects: 0 },
-            Progress::Read { users: 0, total: 0 },
-            Progress::Copied { users: 0, total: 0 },
-            Progress::Committing,
-            Progress::Publishing,
-        ];
-        let numbers: Vec<u8> = phases.into_iter().map(|progress| phase_of(progress).0).collect();
-        assert_eq!(numbers, (1..=PHASES).collect::<Vec<_>>());
+        let steps = Phase::ALL.map(step);
+        assert_eq!(steps, ["1/5", "2/5", "3/5", "4/5", "5/5"]);
     }
 }

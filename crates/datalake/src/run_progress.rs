@@ -47,7 +47,8 @@ impl Lines {
     }
 }
 
-fn run_progress(progress: Progress) -> RunProgress {
+/// The progress in the form of documents. A run that has no response yet is at the start of its listing.
+pub(crate) fn run_progress(progress: Progress) -> RunProgress {
     let counted = |phase, users: usize, total: usize| RunProgress {
         phase,
         done: count(users),

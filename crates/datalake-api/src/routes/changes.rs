@@ -12,7 +12,10 @@ use datalake_core::{
     dataset::Dataset,
     query::{as_of::parse_version, error::QueryError},
 };
-use datalake_table::memory::difference::{Change, Difference};
+use datalake_table::memory::{
+    difference::{Change, Difference},
+    snapshot::Snapshot,
+};
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::task::JoinError;
@@ -22,10 +25,12 @@ use utoipa::{
 };
 
 use crate::{
-    limits::scan_pool::ScanPool,
     problem::{Problem, responses::ReadProblems},
     request::{
-        parameters::QueryParameters, query_string::QueryString, selected_snapshot::NewestVersionParameters, table_read::NewestRead,
+        parameters::QueryParameters,
+        query_string::QueryString,
+        selected_snapshot::{NewestVersionParameters, SelectedSnapshot},
+        table_read::NewestRead,
         version_reader::VersionReader,
     },
     routes::{openapi_schemas::lines_of, row_document::StoredRowDocument},
@@ -75,13 +80,10 @@ impl ToSchema for ChangeLines {
 }
 
 impl<'a> From<Change<'a>> for ChangeDocument<'a> {
-    fn from(Change { before, after }: Change<'a>) -> Self {
+    fn from(change: Change<'a>) -> Self {
+        let Change { before, after } = change;
         Self {
-            kind: match (before, after) {
-                (None, _) => "insert",
-                (Some(_), Some(_)) => "update",
-                (Some(_), None) => "delete",
-            },
+            kind: kind(&change),
             user_id: after.or(before).map_or("", |row| row.user_id),
             before: before.map(StoredRowDocument),
             after: after.map(StoredRowDocument),
@@ -115,6 +117,19 @@ impl Span {
     /// Parses two versions in any order.
     pub fn parse(query: &QueryString) -> Result<Self, QueryError> {
         query.check_newest(&["since", "until", "min_version", "wait"])?;
+        Self::parse_versions(query)
+    }
+
+    /// Parses two versions of which the second is the later one.
+    pub(crate) fn parse_ascending(query: &QueryString) -> Result<Self, QueryError> {
+        let span = Self::parse_versions(query)?;
+        match span.until.is_some_and(|until| until < span.since) {
+            true => Err(QueryError::value("until", "must not be less than since")),
+            false => Ok(span),
+        }
+    }
+
+    fn parse_versions(query: &QueryString) -> Result<Self, QueryError> {
         let since = query
             .get("since")
             .ok_or_else(|| QueryError::value("since", "is required: the version after which changes are listed"))?;
@@ -126,11 +141,8 @@ impl Span {
 
 impl QueryParameters for Span {
     fn parse(_: &Dataset, query: &QueryString, _: &str, _: &[&'static str]) -> Result<Self, QueryError> {
-        let span = Self::parse(query)?;
-        if span.until.is_some_and(|until| until < span.since) {
-            return Err(QueryError::value("until", "must not be less than since"));
-        }
-        Ok(span)
+        query.check_newest(&["since", "until", "min_version", "wait"])?;
+        Self::parse_ascending(query)
     }
 }
 
@@ -154,54 +166,82 @@ impl QueryParameters for Span {
         )),
     )
 )]
-pub(crate) async fn list(
-    NewestRead(Span { since, until }, read_at): NewestRead<Span>,
-    versions: VersionReader,
-) -> Result<Response, Problem> {
-    let (newest, now) = (&read_at.snapshot, read_at.now());
-    let after = match until {
-        Some(until) => versions.at(until, newest, now).await?,
-        None => Arc::clone(newest),
-    };
-    let before = versions.at(since, newest, now).await?;
-    // A version may have been committed since the latest one was selected.
-    if before.version().number() > after.version().number() {
-        return Err(Problem::NoSuchVersion {
-            newest: after.version().number(),
-        });
-    }
-    if before.dataset() != after.dataset() {
-        return Err(Problem::DatasetChanged {
-            since: before.version().number(),
-            until: after.version().number(),
-        });
-    }
-    let difference = Difference::between(&before, &after);
+pub(crate) async fn list(NewestRead(span, read_at): NewestRead<Span>, versions: VersionReader) -> Result<Response, Problem> {
+    let changes = Changes::between(&span, read_at, versions).await?;
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    let body = Body::from_stream(lines(difference, read_at.scan_pool.clone()));
-    Ok((read_at.with_snapshot(after).freshness_headers(), headers, body).into_response())
-}
-
-/// The changes as lines, which are computed while they are sent.
-fn lines(difference: Difference, scan_pool: ScanPool) -> impl stream::Stream<Item = Result<Bytes, JoinError>> {
-    let lines = stream::try_unfold((difference, scan_pool), async |(mut difference, scan_pool)| {
-        // Millions of equal rows may be compared between two changes. An error aborts the response, because a regular end would make it
-        // look complete.
-        let chunk = scan_pool.scan_detached(move || (chunk(&mut difference), difference));
-        let (bytes, difference) = chunk.await?;
-        Ok((!bytes.is_empty()).then_some((bytes, (difference, scan_pool))))
+    let body = changes.body(String::new(), |bytes, change| {
+        serde_json::to_writer(&mut *bytes, &ChangeDocument::from(change)).expect("writing strings and numbers to memory cannot fail");
+        bytes.push(b'\n');
     });
-    // The compression polls once more after the end.
-    lines.fuse()
+    Ok((changes.read_at.freshness_headers(), headers, body).into_response())
 }
 
-/// The next lines; none at the end.
-fn chunk(difference: &mut Difference) -> Bytes {
+/// The differences between two versions that a request names.
+pub(crate) struct Changes {
+    before: Arc<Snapshot>,
+    /// The later version.
+    pub(crate) read_at: SelectedSnapshot,
+}
+
+impl Changes {
+    /// Loads both versions.
+    pub(crate) async fn between(span: &Span, read_at: SelectedSnapshot, versions: VersionReader) -> Result<Self, Problem> {
+        let (newest, now) = (&read_at.snapshot, read_at.now());
+        let after = match span.until {
+            Some(until) => versions.at(until, newest, now).await?,
+            None => Arc::clone(newest),
+        };
+        let before = versions.at(span.since, newest, now).await?;
+        // A version may have been committed since the latest one was selected.
+        if before.version().number() > after.version().number() {
+            return Err(Problem::NoSuchVersion {
+                newest: after.version().number(),
+            });
+        }
+        if before.dataset() != after.dataset() {
+            return Err(Problem::DatasetChanged {
+                since: before.version().number(),
+                until: after.version().number(),
+            });
+        }
+        Ok(Self {
+            before,
+            read_at: read_at.with_snapshot(after),
+        })
+    }
+
+    /// A body that begins with `header`. The changes are computed and written while it is sent.
+    pub(crate) fn body(&self, header: String, write: impl Fn(&mut Vec<u8>, Change<'_>) + Clone + Send + Sync + 'static) -> Body {
+        let difference = Difference::between(&self.before, &self.read_at.snapshot);
+        let scan_pool = self.read_at.scan_pool.clone();
+        let chunks = stream::try_unfold((difference, scan_pool, write), async |(mut difference, scan_pool, write)| {
+            // Millions of equal rows may be compared between two changes. An error aborts the response, because a regular end would make it
+            // look complete.
+            let chunk = scan_pool.scan_detached(move || (chunk(&mut difference, &write), difference, write));
+            let (bytes, difference, write) = chunk.await?;
+            Ok::<_, JoinError>((!bytes.is_empty()).then_some((bytes, (difference, scan_pool, write))))
+        });
+        let header = (!header.is_empty()).then_some(Ok(Bytes::from(header)));
+        // The compression polls once more after the end.
+        Body::from_stream(stream::iter(header).chain(chunks).fuse())
+    }
+}
+
+/// The next changes; none at the end.
+fn chunk(difference: &mut Difference, write: &impl Fn(&mut Vec<u8>, Change<'_>)) -> Bytes {
     let mut bytes = Vec::new();
     while bytes.len() < CHUNK_BYTES {
         let Some(change) = difference.next_change() else { break };
-        serde_json::to_writer(&mut bytes, &ChangeDocument::from(change)).expect("writing strings and numbers to memory cannot fail");
-        bytes.push(b'\n');
+        write(&mut bytes, change);
     }
     bytes.into()
+}
+
+/// What happened to a row: `insert`, `update` or `delete`.
+pub(crate) fn kind(change: &Change<'_>) -> &'static str {
+    match (change.before, change.after) {
+        (None, _) => "insert",
+        (Some(_), Some(_)) => "update",
+        (Some(_), None) => "delete",
+    }
 }

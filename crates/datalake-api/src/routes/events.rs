@@ -71,7 +71,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 ///
 /// Returns the states of the run as server-sent events, one at once and one for each change. Each event is named `state` and contains the
 /// run as `/runs/{run_id}` shows it; the last one shows the end of the run. The ID of an event is 1 while the run is pending, 2 while it is
-/// running and 3 after it has ended. While the run is active and this server started its process, events named `progress` contain its phase and
+/// running and 3 after it has ended. While the run is active, events named `progress` contain its phase and
 /// counts; they have no ID. A client that reconnects with `Last-Event-ID` does not receive that event again. After the last event,
 /// the response is a 204, which stops an `EventSource`.
 #[utoipa::path(

@@ -1,6 +1,7 @@
 //! The routes. Each handler extracts, calls and encodes; every error is a [`crate::problem::Problem`].
 
 pub mod changes;
+mod changes_csv;
 mod column_parameters;
 mod events;
 pub mod examples;
@@ -11,6 +12,7 @@ pub mod history;
 pub mod metrics;
 mod openapi;
 mod openapi_schemas;
+pub mod reject_reference;
 pub mod rejects;
 mod rejects_csv;
 pub mod row_document;
@@ -86,6 +88,7 @@ fn described(index: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
         .routes(routes!(rejects_csv::export))
         .routes(routes!(versions::list))
         .routes(routes!(changes::list))
+        .routes(routes!(changes_csv::export))
         .routes(routes!(runs::start_run))
         .routes(routes!(runs::list_runs))
         .routes(routes!(runs::show_run, runs::stop_run))

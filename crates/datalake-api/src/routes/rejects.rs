@@ -28,6 +28,7 @@ use crate::{
         selected_snapshot::TimeTravelParameters,
         table_read::TableRead,
     },
+    routes::reject_reference,
     rows::pagination::{PageHeaders, link_to_next},
 };
 
@@ -94,6 +95,9 @@ pub struct RejectDocument<'a> {
     pub remedy: String,
     /// `found`, `expected` and `remedy` in one sentence.
     pub message: String,
+    /// The address of the page about the code, with an example and its fix.
+    #[schema(format = "uri-reference", example = "/docs/rejects#type")]
+    pub help: String,
     /// The start of the run that first rejected or ignored the key with this code.
     #[schema(format = DateTime)]
     pub since: String,
@@ -122,6 +126,7 @@ impl<'a> RejectDocument<'a> {
             excerpt: reject.and_then(|reject| reject.excerpt.as_deref()),
             excerpt_offset: reject.and_then(|reject| reject.excerpt_offset),
             message: reason.to_string(),
+            help: reject_reference::address(open.exclusion.code()),
             found: reason.found.into(),
             expected: reason.expected.into(),
             remedy: reason.remedy.into(),

@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// The columns, which are the fields of the JSON document.
+/// The columns: the fields of the JSON document, without `message` and `help`, which follow from other fields.
 const COLUMNS: [&str; 14] = [
     "key",
     "user_id",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use datalake_core::{
     progress::RunProgress,
-    run::{Counts, Requests, RunId, RunMode, SourceNotice},
+    run::{BlockedDeletions, Counts, RejectDetail, Requests, RunId, RunMode, SourceNotice},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, schema::Type},
 };
 
+use crate::routes::reject_reference;
 use datalake_runs::run::{Run, Trigger};
 
 /// A run.
@@ -43,7 +44,7 @@ pub struct RunDocument {
     /// The duration in milliseconds, by a monotonic clock if the run has a report.
     #[schema(required)]
     elapsed_ms: Option<u64>,
-    /// How far the run is, if it is active and this server started its process.
+    /// How far the run is, if it is active: a child process of this server, or a Job from its fifth second on.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     progress: Option<ProgressDocument>,
@@ -64,12 +65,21 @@ pub struct RunDocument {
     error: Option<String>,
     /// The first 100 notices about accepted sources, if there are any. Lists of runs omit them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false, value_type = Vec<NoticeDocument>)]
-    notices: Vec<SourceNotice>,
+    #[schema(required = false)]
+    notices: Vec<NoticeDocument>,
     /// The first 100 sources that the run read and rejected, if there are any. Lists of runs omit them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false, value_type = Vec<NoticeDocument>)]
-    rejects: Vec<SourceNotice>,
+    #[schema(required = false)]
+    rejects: Vec<NoticeDocument>,
+    /// Where and why the run rejected the first 10 of these sources, if it did not succeed: `/rejects` then does not list them. Lists of runs
+    /// omit them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    reject_details: Vec<RejectDetailDocument>,
+    /// The removals that the guard against mass deletion blocked. Lists of runs omit them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    blocked_deletions: Option<BlockedDeletionsDocument>,
     /// The last lines of the run's log, if this server received it. Lists of runs omit it, and so do responses to requests without the
     /// token if the server has one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,9 +168,8 @@ fn numbers(description: &str, document: &impl Serialize) -> RefOr<Schema> {
 }
 
 /// A source with a notice or a reject.
-#[derive(Debug, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = SourceNotice)]
-#[expect(dead_code, reason = "this describes `SourceNotice`")]
 pub struct NoticeDocument {
     /// The key of the source.
     #[schema(example = "src-data/1000.csv")]
@@ -168,17 +177,113 @@ pub struct NoticeDocument {
     /// The code of the notice or reject; stable.
     #[schema(example = "trimmed")]
     code: String,
+    /// The address of the page about the code, with an example and its fix.
+    #[schema(format = "uri-reference", example = "/docs/rejects#trimmed")]
+    help: String,
+}
+
+impl From<&SourceNotice> for NoticeDocument {
+    fn from(notice: &SourceNotice) -> Self {
+        Self {
+            key: notice.key.clone(),
+            code: notice.code.clone(),
+            help: reject_reference::address(&notice.code),
+        }
+    }
+}
+
+/// Where and why a run rejected a source.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = RejectDetail)]
+pub struct RejectDetailDocument {
+    /// The key of the source.
+    #[schema(example = "src-data/1000.csv")]
+    key: String,
+    /// The code of the reject; stable.
+    #[schema(example = "type")]
+    code: String,
+    /// The line, from 1; null if the reason concerns no line.
+    #[schema(required)]
+    line: Option<u32>,
+    /// The position in the line in bytes, from 1.
+    #[schema(required)]
+    column: Option<u32>,
+    /// The position in the source in bytes, from 0.
+    #[schema(required)]
+    byte_offset: Option<u64>,
+    /// The text around the position, at most 80 bytes.
+    #[schema(required)]
+    excerpt: Option<String>,
+    /// The position in the excerpt in bytes of UTF-8, from 0.
+    #[schema(required)]
+    excerpt_offset: Option<u8>,
+    /// The cause: what was found.
+    found: String,
+    /// What was expected instead.
+    expected: String,
+    /// What to do.
+    remedy: String,
+    /// The address of the page about the code, with an example and its fix.
+    #[schema(format = "uri-reference", example = "/docs/rejects#type")]
+    help: String,
+}
+
+impl From<&RejectDetail> for RejectDetailDocument {
+    fn from(detail: &RejectDetail) -> Self {
+        Self {
+            key: detail.key.clone(),
+            help: reject_reference::address(&detail.code),
+            code: detail.code.clone(),
+            line: detail.line,
+            column: detail.column,
+            byte_offset: detail.byte_offset,
+            excerpt: detail.excerpt.clone(),
+            excerpt_offset: detail.excerpt_offset,
+            found: detail.found.clone(),
+            expected: detail.expected.clone(),
+            remedy: detail.remedy.clone(),
+        }
+    }
+}
+
+/// The users that a run would have removed if the guard had not stopped it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = BlockedDeletions)]
+pub struct BlockedDeletionsDocument {
+    /// Their number.
+    count: u64,
+    /// The users that were known before the run.
+    known: u64,
+    /// The first 100 IDs in byte order.
+    users: Vec<String>,
+}
+
+impl From<&BlockedDeletions> for BlockedDeletionsDocument {
+    fn from(blocked: &BlockedDeletions) -> Self {
+        Self {
+            count: blocked.count,
+            known: blocked.known,
+            users: blocked.users.clone(),
+        }
+    }
 }
 
 impl RunDocument {
     /// The run with its notices, rejects and log, which would make a list of a thousand runs too large.
     pub fn with_notices(run: Run) -> Self {
         let report = run.report.clone();
-        Self {
-            notices: report.as_ref().map(|report| report.notices.clone()).unwrap_or_default(),
-            rejects: report.as_ref().map(|report| report.rejects.clone()).unwrap_or_default(),
-            log_tail: run.log_tail.as_deref().map(str::to_owned),
+        let log_tail = run.log_tail.as_deref().map(str::to_owned);
+        let document = Self {
+            log_tail,
             ..Self::from(run)
+        };
+        let Some(report) = report else { return document };
+        Self {
+            notices: report.notices.iter().map(NoticeDocument::from).collect(),
+            rejects: report.rejects.iter().map(NoticeDocument::from).collect(),
+            reject_details: report.reject_details.iter().map(RejectDetailDocument::from).collect(),
+            blocked_deletions: report.blocked_deletions.as_ref().map(BlockedDeletionsDocument::from),
+            ..document
         }
     }
 
@@ -214,6 +319,8 @@ impl From<Run> for RunDocument {
             requests: report.map(|report| report.requests),
             notices: Vec::new(),
             rejects: Vec::new(),
+            reject_details: Vec::new(),
+            blocked_deletions: None,
             log_tail: None,
             id: run.run_id.into(),
             error: run.error,

@@ -102,6 +102,17 @@ impl RowQuery {
         }
     }
 
+    /// The URL of a page by its number, from 1; the last page if there are fewer. None for the first page.
+    pub fn page_of_number(&self, number: u64) -> Option<String> {
+        let query = &self.data_query.query;
+        let limit = u64::from(query.limit?.get());
+        let selection = self.selection();
+        let pages_before_last = self.snapshot.count(&selection).saturating_sub(1) / limit;
+        let rows_before = number.saturating_sub(1).min(pages_before_last).saturating_mul(limit);
+        let last = row_cursor::last_of_first(&self.snapshot, &selection, &query.order, to_usize(rows_before))?;
+        self.page_after(&last)
+    }
+
     /// Runs work that scans rows: inline if the rows are few, otherwise in the scan pool.
     pub async fn run<T: Send + 'static>(self, work: impl FnOnce(Self) -> T + Send + 'static) -> Result<T, Problem> {
         if self.is_quick() {

@@ -160,7 +160,7 @@ impl Value {
         }
     }
 
-    /// The instant of a timestamp, cut off to the precision of the type; none for types that are no instants.
+    /// The instant of a timestamp, cut off to the precision of the type; none for types of other values than instants.
     pub(crate) fn of_instant(column_type: ColumnType, instant: Timestamp) -> Option<Self> {
         match column_type {
             ColumnType::DateTime => Some(Self::DateTime(instant.as_microsecond())),

@@ -1,5 +1,7 @@
 //! The guards: limits on what one run may remove or reject, beyond which it changes nothing.
 
+use crate::text::grouped;
+
 /// Counts that the guard against mass deletion evaluates before any source is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListingStats {
@@ -11,20 +13,13 @@ pub struct ListingStats {
     pub gone: u64,
 }
 
-/// Why a guard stopped a run.
+/// Why a guard stopped a run, which changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}; nothing was changed; {}", self.cause(), self.remedy())]
 pub enum GuardError {
     /// No object is stored under `src-data/`.
-    #[error(
-        "there is nothing under src-data/, so nothing was changed; check the lake's URL, upload sources, or run `datalake process \
-         --allow-mass-delete` if the lake is meant to be empty"
-    )]
     EmptyListing,
     /// Too many known users have no CSV.
-    #[error(
-        "{gone} of {known} known users no longer have a CSV, which is more than 20 % and more than 10, or all users of a small lake, so \
-         nothing was changed; check the sources, or run `datalake process --allow-mass-delete` if these users are meant to be removed"
-    )]
     MassDeletion {
         /// Users without a CSV.
         gone: u64,
@@ -32,10 +27,6 @@ pub enum GuardError {
         known: u64,
     },
     /// The run would remove other users than those whose removal was allowed.
-    #[error(
-        "{gone} of {known} known users no longer have a CSV, and they are not those whose removal was allowed, so nothing was changed; \
-         allow the removals that this run reports, or restore the sources"
-    )]
     OtherDeletions {
         /// Users without a CSV.
         gone: u64,
@@ -43,10 +34,6 @@ pub enum GuardError {
         known: u64,
     },
     /// Too many sources are rejected.
-    #[error(
-        "{rejected} of {sources} sources are rejected, which is more than the allowed share of {ratio_max}, so nothing was changed; see the \
-         rejects of this run, or raise --max-reject-ratio"
-    )]
     RejectRatio {
         /// Rejected sources.
         rejected: u64,
@@ -56,6 +43,59 @@ pub enum GuardError {
         ratio_max: RejectRatio,
     },
 }
+
+impl GuardError {
+    /// What the guard found, with its limit.
+    pub fn cause(self) -> String {
+        match self {
+            Self::EmptyListing => "there is nothing under src-data/".to_owned(),
+            Self::MassDeletion { gone, known } if gone == known => format!("all {} users would be removed", grouped(known)),
+            Self::MassDeletion { gone, known } => format!(
+                "{} of {} users would be removed (limit: {GONE_PERCENT_MAX} % and {GONE_MAX})",
+                grouped(gone),
+                grouped(known)
+            ),
+            Self::OtherDeletions { gone, known } => format!(
+                "{} of {} users would be removed, and they are not those whose removal was allowed",
+                grouped(gone),
+                grouped(known)
+            ),
+            Self::RejectRatio {
+                rejected,
+                sources,
+                ratio_max,
+            } => format!(
+                "{} of {} sources are rejected (limit: a share of {ratio_max})",
+                grouped(rejected),
+                grouped(sources)
+            ),
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::EmptyListing => "check the lake's URL, upload sources, or pass --allow-mass-delete if the lake is meant to be empty",
+            Self::MassDeletion { .. } => "check the sources, or pass --allow-mass-delete if these users are meant to be removed",
+            Self::OtherDeletions { .. } => "allow the removals that this run reports, or restore the sources",
+            Self::RejectRatio { .. } => "see the rejects of this run, or raise --max-reject-ratio",
+        }
+    }
+
+    /// Whether a run with `--allow-mass-delete` is not blocked for this reason.
+    pub fn is_about_deletions(self) -> bool {
+        match self {
+            Self::EmptyListing | Self::MassDeletion { .. } | Self::OtherDeletions { .. } => true,
+            Self::RejectRatio { .. } => false,
+        }
+    }
+}
+
+/// The number of users that one run may remove, regardless of their share.
+const GONE_MAX: u64 = 10;
+
+/// The share of the known users that one run may remove, regardless of their number.
+const GONE_PERCENT_MAX: u64 = 20;
 
 /// Whether the guard against mass deletion is active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,7 +113,9 @@ pub fn guard_deletions(stats: ListingStats, guard: DeletionGuard) -> Result<(), 
     match guard {
         DeletionGuard::Off => Ok(()),
         DeletionGuard::On if listed == 0 => Err(GuardError::EmptyListing),
-        DeletionGuard::On if gone > 10 && gone.saturating_mul(5) > known => Err(GuardError::MassDeletion { gone, known }),
+        DeletionGuard::On if gone > GONE_MAX && gone.saturating_mul(100) > known.saturating_mul(GONE_PERCENT_MAX) => {
+            Err(GuardError::MassDeletion { gone, known })
+        }
         DeletionGuard::On if gone > 0 && gone == known => Err(GuardError::MassDeletion { gone, known }),
         DeletionGuard::On => Ok(()),
     }

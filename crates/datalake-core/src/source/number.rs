@@ -7,7 +7,7 @@ use crate::{
     text::{self, code_points},
 };
 
-/// The remedies for texts that are no numbers of a column, by what they are.
+/// The remedies for texts that a column of numbers does not accept, by what they are.
 #[derive(Debug)]
 pub(super) struct NumberRemedies {
     pub(super) empty: &'static str,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datalake_core::{count::count, text::grouped};
+use datalake_core::{count::count, plan::GuardError, text::grouped};
 use datalake_table::table::Table;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
@@ -63,18 +63,30 @@ pub(super) async fn drift(lake: &Lake, options: &RunOptions) -> Outcome {
     let number = |wanted| steps().filter(|action| *action == wanted).count();
     let (read, gone) = (number(PlannedAction::Read), number(PlannedAction::Remove));
     let listed = grouped(plan.listed);
-    match (read, gone) {
-        (0, 0) => Ok(format!("the table recorded each of the {listed} listed objects")),
-        _ => Err(Finding::warning(
-            format!(
-                "of {listed} listed objects, {} differ from those that the table recorded; {} recorded objects are gone",
-                grouped(count(read)),
-                grouped(count(gone))
-            ),
-            match plan.blocked_by {
-                None => "nothing to do: the next run reads them; run `datalake process` to start one now".to_owned(),
-                Some(guard) => format!("a guard would block the next run: {guard}"),
-            },
-        )),
+    if (read, gone) == (0, 0) && plan.blocked_by.is_none() {
+        return Ok(format!("the table recorded each of the {listed} listed objects"));
+    }
+    let drift = format!(
+        "of {listed} listed objects, {} differ from those that the table recorded; {} recorded objects are gone",
+        grouped(count(read)),
+        grouped(count(gone))
+    );
+    Err(match plan.blocked_by {
+        None => Finding::warning(
+            drift,
+            "nothing to do: the next run reads them; run `datalake process` to start one now",
+        ),
+        Some(guard) => Finding::warning(
+            format!("{drift}; a guard would block the next run: {}", guard.cause()),
+            remedy_of(guard),
+        ),
+    })
+}
+
+/// What to do about a guard, with the command that allows the run.
+fn remedy_of(guard: GuardError) -> String {
+    match guard.is_about_deletions() {
+        true => "check the lake's URL and the sources; to allow it: `datalake process --allow-mass-delete`".to_owned(),
+        false => guard.remedy().to_owned(),
     }
 }

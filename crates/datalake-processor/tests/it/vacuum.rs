@@ -189,6 +189,7 @@ async fn old_reports_are_removed() {
     let report = |number: usize| format!("{}old-{number}.json", keys::RUNS);
     write(&lake, &report(0), b"{}".to_vec()).await;
     write(&lake, &format!("{}notes.txt", keys::RUNS), b"not ours".to_vec()).await;
+    write(&lake, &format!("{}dead.progress", keys::RUNS), b"{}".to_vec()).await;
     lake.advance_to(now() + SignedDuration::from_hours(91 * 24));
     for number in 1..=10_001 {
         write(&lake, &report(number), b"{}".to_vec()).await;
@@ -196,6 +197,7 @@ async fn old_reports_are_removed() {
     vacuum_two_days_later(&lake).await;
     let kept = lake.objects(keys::RUNS).await;
     assert!(!kept.contains_key(&report(0)), "older than 90 days");
+    assert!(!kept.contains_key("processed_data/runs/dead.progress"), "its run is dead");
     assert!(!kept.contains_key(&report(1)), "10,000 are newer");
     assert!(kept.contains_key(&report(2)) && kept.contains_key(&format!("{}notes.txt", keys::RUNS)));
     assert_eq!(kept.len(), 10_000 + 2, "including that of the vacuuming run");

@@ -65,3 +65,35 @@ async fn long_change_lists_are_complete() {
         .collect();
     assert_eq!(users, names);
 }
+
+#[tokio::test]
+async fn changes_are_exported_as_csv() {
+    let lake = lake_until(6).await;
+    let csv = async |query: &str| -> String {
+        let answer = lake.get(&format!("/changes.csv?{query}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
+        assert_eq!(answer.header("content-type"), "text/csv; charset=utf-8");
+        answer.body
+    };
+    let header = "type,state,user_id,first_name,last_name,birthts,img_path\n";
+    let copy = |user_id: &str| format!("processed_data/images/{user_id}.png");
+    assert_eq!(
+        csv("since=0&until=1").await,
+        format!(
+            "{header}update,before,1,Name 0,Last,{BIRTH_1},\nupdate,after,1,Name 1,Last,{BIRTH_1},{}\n\
+             insert,after,2,Two,Last,{BIRTH_2},\n",
+            copy("1")
+        )
+    );
+    assert!(
+        csv("since=3&until=5")
+            .await
+            .ends_with(&format!("\ndelete,before,2,Two,Last,{BIRTH_2},\n"))
+    );
+    assert_eq!(csv("since=6").await, header);
+    assert_eq!(lake.get("/changes.csv?since=1&until=3").await.header("datalake-version"), "3");
+    check_parameter(&lake, "/changes.csv?since=1&escape=yes", "escape").await;
+    check_parameter(&lake, "/changes.csv?since=3&until=2", "until").await;
+    check_parameter(&lake, "/changes.csv?since=3&limit=1", "limit").await;
+    check_problem(&lake, "/changes.csv?since=7", 404, "no-such-version").await;
+}

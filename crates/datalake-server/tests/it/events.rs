@@ -164,6 +164,36 @@ async fn every_state_is_an_event_and_the_end_is_the_last() {
     assert_eq!(events.next().await, None);
 }
 
+/// A Job writes its progress into the lake.
+#[tokio::test]
+async fn progress_in_the_lake_is_an_event_and_in_the_document() {
+    let stage = Stage::new(RunState::Running);
+    let key = keys::run_progress(&RunId::parse("a").unwrap());
+    let progress = br#"{"phase":"reading","done":2,"total":9}"#;
+    let bytes = progress.as_slice().into();
+    stage.bucket.put(&key, bytes, PutMode::Replace, &Metadata::new()).await.unwrap();
+    let (parts, shutdown) = (stage.parts(), CancellationToken::new());
+    let polling = tokio::spawn(parts.runs.clone().poll(shutdown.clone()));
+    let router = serve::router(parts);
+    let mut events = Events::of(&router, Some("2")).await;
+    let event = String::from_utf8(events.stream.next().await.unwrap().unwrap().to_vec()).unwrap();
+    let data: Value = serde_json::from_str(event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap()).unwrap();
+    let expected = json!({ "phase": "reading", "label": "reading sources", "done": 2, "total": 9 });
+    assert!(event.starts_with("event: progress\n"), "{event}");
+    assert_eq!(data, expected);
+    let shown = async || -> Value {
+        let body = ask(&router, "/runs/a", None).await.into_body();
+        serde_json::from_slice(&to_bytes(body, 100_000).await.unwrap()).unwrap()
+    };
+    assert_eq!(shown().await["progress"], expected);
+    stage.end().await;
+    Events::expect(events.next().await, "3", "succeeded");
+    assert_eq!(events.next().await, None);
+    assert_eq!(shown().await["progress"], Value::Null, "the run has ended");
+    shutdown.cancel();
+    polling.await.unwrap();
+}
+
 #[tokio::test]
 async fn ended_run_is_one_event() {
     let stage = Stage::new(RunState::Pending);

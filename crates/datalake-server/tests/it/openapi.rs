@@ -102,7 +102,7 @@ fn request(operation: &Operation<'_>, pairs: &[(&str, &str)]) -> Request<Body> {
     let path = operation.path.replace("{user_id}", "1000").replace("{run_id}", "run-1");
     let mut query = form_urlencoded::Serializer::new(String::new());
     let is_given = |name: &str| pairs.iter().any(|pair| pair.0 == name);
-    if operation.path == "/changes" && !is_given("since") {
+    if operation.path.starts_with("/changes") && !is_given("since") {
         query.append_pair("since", "0");
     }
     if is_given("wait") && !is_given("min_version") {

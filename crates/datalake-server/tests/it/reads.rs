@@ -143,14 +143,14 @@ async fn rejects() {
                 "key": "src-data/1004.csv", "user_id": "1004", "code": "quote", "kind": "rejected", "column_name": "last_name",
                 "line": 2, "column": 5, "byte_offset": 40, "excerpt": "a\"b", "excerpt_offset": 1,
                 "found": "there is a quote", "expected": "no quote", "remedy": "remove it",
-                "message": "there is a quote; expected no quote; remove it", "since": "2026-11-24T11:00:00Z", "run_id": "run-1"
+                "message": "there is a quote; expected no quote; remove it", "help": "/docs/rejects#quote", "since": "2026-11-24T11:00:00Z", "run_id": "run-1"
             },
             {
                 "key": "src-data/notes.txt", "user_id": null, "code": "unknown_kind", "kind": "ignored", "column_name": null,
                 "line": null, "column": null, "byte_offset": null, "excerpt": null, "excerpt_offset": null,
                 "found": "the name \"notes.txt\" ends with \".txt\"", "expected": "{user_id}.csv or {user_id}.png",
                 "remedy": "rename the object if it is a source, else remove it",
-                "message": "the name \"notes.txt\" ends with \".txt\"; expected {user_id}.csv or {user_id}.png; rename the object if it is a source, else remove it", "since": "2026-11-24T11:00:00Z", "run_id": "run-1"
+                "message": "the name \"notes.txt\" ends with \".txt\"; expected {user_id}.csv or {user_id}.png; rename the object if it is a source, else remove it", "help": "/docs/rejects#unknown_kind", "since": "2026-11-24T11:00:00Z", "run_id": "run-1"
             },
         ],
     });
@@ -215,6 +215,7 @@ async fn compressed_responses_have_the_same_content() {
         "/data?format=arrow",
         "/data?format=parquet",
         "/changes?since=0",
+        "/changes.csv?since=0",
         "/rejects.csv?version=0",
         "/openapi.json",
     ] {

@@ -13,7 +13,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
-use datalake_core::run::{BlockedDeletions, RunId, RunOutcome, RunReport};
+use datalake_core::run::{BlockedDeletions, RejectDetail, RunId, RunOutcome, RunReport, SourceNotice};
 use datalake_runs::{disabled::DisabledLauncher, idempotency::IdempotencyKey, launcher::RunLauncher, process::RunCommand};
 use datalake_store::memory::MemoryBucket;
 use futures_util::future::join_all;
@@ -156,6 +156,51 @@ fn blocked(run_id: &str, deletions: Option<u64>) -> RunReport {
             users: Vec::new(),
         }),
         ..report(run_id, 1)
+    }
+}
+
+/// Lists of up to 1,000 runs would be too large with them.
+#[tokio::test]
+async fn details_of_a_blocked_run_are_in_its_document() {
+    let fixture = Fixture::new("true");
+    let detail = RejectDetail {
+        key: "src-data/1.csv".to_owned(),
+        code: "type".to_owned(),
+        line: Some(2),
+        column: Some(9),
+        byte_offset: Some(40),
+        excerpt: Some("Ada,Lee,soon".to_owned()),
+        excerpt_offset: Some(8),
+        found: "birthts is \"soon\"".to_owned(),
+        expected: "a whole number".to_owned(),
+        remedy: "write milliseconds since 1970".to_owned(),
+    };
+    let notice = |key: &str, code: &str| SourceNotice {
+        key: key.to_owned(),
+        code: code.to_owned(),
+    };
+    let report = RunReport {
+        notices: vec![notice("src-data/2.csv", "trimmed")],
+        rejects: vec![notice("src-data/1.csv", "type")],
+        reject_details: vec![detail],
+        ..blocked("blocked", Some(11))
+    };
+    fixture.put_report(&report).await;
+    let run = fixture.get("/runs/blocked").await.body;
+    assert_eq!(
+        run["rejects"],
+        json!([{ "key": "src-data/1.csv", "code": "type", "help": "/docs/rejects#type" }])
+    );
+    assert_eq!(run["notices"][0]["help"], "/docs/rejects#trimmed");
+    let detail = &run["reject_details"][0];
+    assert_eq!(
+        (&detail["line"], &detail["found"], &detail["help"]),
+        (&json!(2), &json!("birthts is \"soon\""), &json!("/docs/rejects#type"))
+    );
+    assert_eq!(run["blocked_deletions"], json!({ "count": 11, "known": 12, "users": [] }));
+    let runs = fixture.get("/runs").await.body;
+    for field in ["notices", "rejects", "reject_details", "blocked_deletions"] {
+        assert_eq!(runs["runs"][0][field], json!(null), "{field}");
     }
 }
 

@@ -218,13 +218,38 @@ pub fn previous_page(snapshot: &Snapshot, selection: &Selection, order: &Order, 
     row.map_or(PreviousPage::First, |row| PreviousPage::After(row.user_id.to_owned()))
 }
 
+/// The user ID of the last of the first `count` rows of a selection in an order; none if `count` is 0 or there are fewer rows.
+///
+/// For a range of user IDs in their order, this is computed. Otherwise all rows are read, and their numbers are in memory: 4 bytes each.
+pub fn last_of_first(snapshot: &Snapshot, selection: &Selection, order: &Order, count: usize) -> Option<String> {
+    let index = count.checked_sub(1)?;
+    let number = if order.is_by_user_id() && selection.is_range_of_ids() {
+        let span = snapshot.span(selection);
+        let first = snapshot.number_of(span.start());
+        (index < snapshot.rows_within(&span)).then(|| u32::try_from(index).ok()?.checked_add(first))?
+    } else {
+        let mut numbers = Vec::new();
+        let mut rows = snapshot.rows(selection);
+        while rows.next().is_some() {
+            numbers.push(last_number(snapshot, &rows));
+        }
+        let compare = |left: &u32, right: &u32| compare_numbers(snapshot, selection, order, *left, *right);
+        (index < numbers.len()).then(|| *numbers.select_nth_unstable_by(index, compare).1)
+    };
+    number
+        .and_then(|number| snapshot.row_of_number(number))
+        .map(|row| row.user_id.to_owned())
+}
+
+fn compare_numbers(snapshot: &Snapshot, selection: &Selection, order: &Order, left: u32, right: u32) -> Ordering {
+    let rows = snapshot.row_of_number(left).zip(snapshot.row_of_number(right));
+    rows.map_or(Ordering::Equal, |(left, right)| order.compare(&left, &right, selection.ages))
+}
+
 /// The number of the row that comes `limit` rows before the row of a user in an order.
 fn last_row_before(snapshot: &Snapshot, selection: &Selection, order: &Order, user_id: &str, limit: usize) -> Option<u32> {
     let last = snapshot.row(user_id)?;
-    let backwards = |left: &u32, right: &u32| {
-        let rows = snapshot.row_of_number(*left).zip(snapshot.row_of_number(*right));
-        rows.map_or(Ordering::Equal, |(left, right)| order.compare(&right, &left, selection.ages))
-    };
+    let backwards = |left: &u32, right: &u32| compare_numbers(snapshot, selection, order, *right, *left);
     let mut numbers = Vec::new();
     let mut rows = snapshot.rows(selection);
     while let Some(row) = rows.next() {
@@ -274,10 +299,7 @@ fn sorted_row_numbers(
     rows_max: usize,
     capacity: usize,
 ) -> (u64, Vec<u32>) {
-    let compare = |left: &u32, right: &u32| {
-        let rows = snapshot.row_of_number(*left).zip(snapshot.row_of_number(*right));
-        rows.map_or(Ordering::Equal, |(left, right)| order.compare(&left, &right, selection.ages))
-    };
+    let compare = |left: &u32, right: &u32| compare_numbers(snapshot, selection, order, *left, *right);
     let after = after.and_then(|user_id| snapshot.row(user_id));
     let is_after = |row: &RowView<'_>| after.is_none_or(|after| order.compare(row, &after, selection.ages).is_gt());
     let mut total = 0;

@@ -16,7 +16,7 @@ use datalake_table::{
     delta::edit::Edit,
     error::TableError,
     memory::{
-        row_cursor::{PreviousPage, RowCursor, previous_page},
+        row_cursor::{PreviousPage, RowCursor, last_of_first, previous_page},
         snapshot::Snapshot,
     },
     table::Table,
@@ -109,7 +109,7 @@ async fn rows_continue_from_the_remaining_span() {
 }
 
 #[tokio::test]
-async fn previous_page_starts_one_page_earlier() {
+async fn pages_start_after_the_rows_before_them() {
     let table = table(&MemoryBucket::new());
     let version = commit(&table, None, (10..30).map(|user| put(&user.to_string(), user)).collect()).await;
     let snapshot = Arc::new(Snapshot::load(&table, version, None).await.unwrap());
@@ -129,6 +129,11 @@ async fn previous_page_starts_one_page_earlier() {
             ids.push(row.user_id.to_owned());
         }
         assert!(ids.len() > 5, "{pairs:?}: {ids:?}");
+        let found: Vec<_> = (0..=ids.len() + 1)
+            .map(|count| last_of_first(&snapshot, &selection, &query.order, count))
+            .collect();
+        let expected = [None].into_iter().chain(ids.iter().cloned().map(Some)).chain([None]);
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{pairs:?}");
         for (limit, last) in (1..8).flat_map(|limit| (0..ids.len()).map(move |last| (limit, last))) {
             let found = previous_page(&snapshot, &selection, &query.order, &ids[last], limit);
             let expected = match last.checked_sub(limit) {

@@ -7,6 +7,8 @@ use maud::{Markup, html};
 pub(crate) struct Pager {
     /// Which rows the page shows.
     pub(crate) range: Markup,
+    /// A form that leads to a page by its number. Empty if the list has none.
+    pub(crate) jump: Markup,
     /// The link to the first page. None on the first page.
     pub(crate) first: Option<(String, &'static str)>,
     /// The link to the previous page. None on the first page.
@@ -25,6 +27,7 @@ impl Pager {
         html! {
             nav.pager aria-label="Pagination" {
                 span { (self.range) }
+                (self.jump)
                 span.actions {
                     @if let Some((href, label)) = &self.first { a.button #first-page href=(href) { (label) } }
                     @if let Some((href, label)) = &self.previous { a.button #previous-page rel="prev" href=(href) { (label) } }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::components::format::{capitalize, number};
 
-/// The list; the script updates it. Nothing without progress: only runs that this server has started report it.
+/// The list; the script updates it. Nothing without progress: a Job reports it from its fifth second on, and runs of other servers do not.
 pub(crate) fn list(progress: Option<RunProgress>) -> Markup {
     let Some(progress) = progress else { return html! {} };
     html! {

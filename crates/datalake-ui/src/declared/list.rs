@@ -184,6 +184,7 @@ impl RowsPage {
         };
         let first_page = || self.query.address(links::USERS);
         let pager = Pager {
+            jump: html! {},
             range: html! {
                 span #range data-first=(first) data-last=(last) { (number(first)) "–" (number(last)) " of " (number(self.total)) }
                 span.sizes #page-sizes { "Rows per page:" @for limit in LIMITS { " " (size(limit)) } }

@@ -18,6 +18,11 @@ pub(crate) fn api_address(since: u64, until: u64) -> ApiAddress {
     ApiAddress::new(format!("/changes?since={since}&until={until}"))
 }
 
+/// The same rows for a spreadsheet.
+pub(crate) fn csv_address(since: u64, until: u64) -> String {
+    format!("/changes.csv?since={since}&until={until}&escape=spreadsheet")
+}
+
 pub(crate) fn table(changes: &Changes, since: u64, until: u64) -> Markup {
     let api = api_address(since, until);
     html! {

@@ -34,7 +34,10 @@ pub(crate) fn markup(title: &str, since: &VersionFacts, until: &VersionFacts, ch
         section.card aria-labelledby="changes" data-since=(since.number) data-until=(until.number) {
             header {
                 h2 #changes { "Changed rows" }
-                a.small href=(api.as_str()) { "Download NDJSON" }
+                span.actions {
+                    a.small #csv href=(table::csv_address(since.number, until.number)) download="changes.csv" { "Download CSV" }
+                    a.small href=(api.as_str()) { "Download NDJSON" }
+                }
             }
             (table::table(changes, since.number, until.number))
         }

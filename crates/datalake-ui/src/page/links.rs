@@ -1,6 +1,6 @@
 //! Paths of pages and images. No other file writes the path of a user's page, a run's page or an image.
 
-use datalake_api::problem::document;
+use datalake_api::{problem::document, routes::reject_reference};
 use url::form_urlencoded;
 
 use crate::page::query::Query;
@@ -18,7 +18,7 @@ pub(crate) const THEME: &str = "/page/theme";
 pub(crate) const SIGN_OUT: &str = "/page/sign-out";
 
 /// The reference of reject codes.
-pub(crate) const REJECT_REFERENCE: &str = "/docs/rejects";
+pub(crate) const REJECT_REFERENCE: &str = reject_reference::PAGE;
 
 /// The reference of problems.
 pub(crate) const PROBLEM_REFERENCE: &str = document::REFERENCE;
@@ -51,7 +51,7 @@ pub(crate) fn run(run_id: impl std::fmt::Display) -> String {
 
 /// The explanation of a reject code.
 pub(crate) fn reject_code(code: &str) -> String {
-    format!("{REJECT_REFERENCE}#{code}")
+    reject_reference::address(code)
 }
 
 /// The comparison of two versions.

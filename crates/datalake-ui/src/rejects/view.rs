@@ -140,6 +140,7 @@ fn pager(page: &RejectsPage<'_>, request: &RejectsRequest) -> Pager {
     let list = request.list();
     Pager {
         range: html! { @if !page.entries.is_empty() { (number(page.before + 1)) "–" (number(end)) " of " (number(page.total)) } },
+        jump: Markup::default(),
         first: (page.before > 0).then(|| (list.address(links::REJECTS), "First page")),
         previous: (page.before > 0).then(|| {
             let previous = match page.previous {

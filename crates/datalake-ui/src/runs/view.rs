@@ -119,6 +119,7 @@ impl RunsView<'_> {
         let last = runs.last().filter(|_| has_more);
         Pager {
             range: html! { @if !runs.is_empty() { (number(before + 1)) "–" (number(before + runs.len())) ", latest first" } },
+            jump: Markup::default(),
             first: (before > 0).then(|| (self.address(self.state, None), "Latest runs")),
             previous: (before > 0).then(|| (self.address(self.state, previous.map(RunId::as_str)), "Newer runs")),
             next: last.map(|last| (self.address(self.state, Some(last.run_id.as_str())), "Older runs")),

@@ -12,7 +12,7 @@ pub(crate) mod request;
 mod table;
 mod view;
 
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::{
     declared::{self, RowsPage},
@@ -41,7 +41,11 @@ pub(crate) async fn show(
         Err(problem) => return invalid_filter::page(&context, problem),
     };
     let UsersRequest {
-        rows, view_mode, query, ..
+        rows,
+        view_mode,
+        page_number,
+        query,
+        ..
     } = match request.of_dataset(read_at.snapshot.dataset()) {
         Ok(request) => request,
         Err(error) => return invalid_filter::page(&context, Problem::Parameter(error)),
@@ -49,6 +53,10 @@ pub(crate) async fn show(
     let limit = rows.query.limit.unwrap_or(LIMIT).get();
     let api = query.without(&[VIEW]).with("limit", &limit.to_string()).address("/data");
     let row_query = RowQuery::new(rows, &read_at)?;
+    if let Some(number) = page_number {
+        let address = row_query.run(move |row_query| model::address_of_page(&row_query, number, view_mode, &query));
+        return Ok(Redirect::to(&address.await?).into_response());
+    }
     let version = row_query.snapshot.version().number();
     // A version that the request waited for is later than the one in the context.
     let latest = context.latest_version().map_or(version, |latest| latest.max(version));

@@ -66,10 +66,7 @@ impl UsersPage {
         while let Some(row) = rows.next_row() {
             users.push(Row::of(row, ages, version, latest));
         }
-        let view = match view_mode {
-            ViewMode::Table => "",
-            ViewMode::Gallery => "&view=gallery",
-        };
+        let view = view_parameter(view_mode);
         Self {
             users,
             total,
@@ -95,8 +92,29 @@ impl UsersPage {
         }
     }
 
+    /// The number of this page and of the last one, from 1. A page whose start is no multiple of its size counts as the one that has its first row.
+    pub(crate) fn numbers(&self) -> (u64, u64) {
+        let limit = u64::from(self.limit);
+        (self.before / limit + 1, self.total.div_ceil(limit).max(1))
+    }
+
     /// A user's page with the same day and version.
     pub(crate) fn user_href(&self, user: &Row) -> String {
         links::user_at(&user.user_id, &self.query)
+    }
+}
+
+/// The address of a page by its number.
+pub(crate) fn address_of_page(row_query: &RowQuery, number: u64, view_mode: ViewMode, query: &Query) -> String {
+    match row_query.page_of_number(number) {
+        Some(address) => address + view_parameter(view_mode),
+        None => query.without(&[CURSOR]).address(links::USERS),
+    }
+}
+
+fn view_parameter(view_mode: ViewMode) -> &'static str {
+    match view_mode {
+        ViewMode::Table => "",
+        ViewMode::Gallery => "&view=gallery",
     }
 }

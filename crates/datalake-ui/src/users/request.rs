@@ -23,6 +23,12 @@ use datalake_api::{
 /// The default and maximum number of users on a page. A row takes about 0.5 KiB, so that a page stays below 80 KB.
 pub(crate) const LIMIT: NonZeroU16 = NonZeroU16::new(50).expect("it is not zero");
 
+/// The parameter with the number of the page to go to.
+pub(crate) const PAGE: &str = "page";
+
+/// The parameter with the query string of the list whose page is requested.
+pub(crate) const PAGE_OF: &str = "of";
+
 /// The page sizes to choose from.
 pub(crate) const LIMITS: [u16; 3] = [10, 25, LIMIT.get()];
 
@@ -58,7 +64,9 @@ pub(crate) struct UsersRequest {
     pub(crate) dataset: Arc<Dataset>,
     pairs: QueryString,
     pub(crate) view_mode: ViewMode,
-    /// The parameters as the client sent them.
+    /// The number of the page to go to, from 1.
+    pub(crate) page_number: Option<u64>,
+    /// The parameters as the client sent them, without the number of the page.
     pub(crate) query: Query,
 }
 
@@ -101,12 +109,18 @@ where
             let address = query.address(links::USERS);
             return Err(RequestError::Redirect(Redirect::to(&address)));
         }
-        pairs.check_once(&[VIEW])?;
+        if let Some(list) = pairs.get(PAGE_OF) {
+            let list = Query::of_address(&format!("?{list}")).with(PAGE, pairs.get(PAGE).unwrap_or_default());
+            return Err(RequestError::Redirect(Redirect::to(&list.address(links::USERS))));
+        }
+        pairs.check_once(&[VIEW, PAGE])?;
         let view_mode = pairs.get(VIEW).map(ViewMode::parse).transpose()?.unwrap_or_default();
+        let page_number = pairs.get(PAGE).map(page_number).transpose()?;
         Ok(Self {
             rows: parse(&dataset, &pairs)?,
             view_mode,
-            query: Query::new(pairs.iter()),
+            page_number,
+            query: Query::new(pairs.iter()).without(&[PAGE]),
             dataset,
             pairs,
         })
@@ -128,9 +142,14 @@ impl UsersRequest {
 }
 
 fn parse(dataset: &Dataset, pairs: &QueryString) -> Result<DataQuery, QueryError> {
-    let mut rows = DataQuery::parse(dataset, &pairs.without(&[VIEW]), links::USERS)?;
+    let mut rows = DataQuery::parse(dataset, &pairs.without(&[VIEW, PAGE]), links::USERS)?;
     rows.query.limit = Some(limit(rows.query.limit)?);
     Ok(rows)
+}
+
+fn page_number(text: &str) -> Result<u64, QueryError> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| QueryError::value(PAGE, "must be the number of a page, from 1"))
 }
 
 fn limit(requested: Option<NonZeroU16>) -> Result<NonZeroU16, QueryError> {

@@ -17,7 +17,7 @@ use crate::{
         form_query::VIEW,
         gallery,
         model::UsersPage,
-        request::{LIMITS, ViewMode},
+        request::{LIMITS, PAGE, PAGE_OF, ViewMode},
         table,
     },
 };
@@ -96,7 +96,9 @@ fn pager(page: &UsersPage) -> Markup {
     let (first, last) = (page.before.saturating_add(1), page.before.saturating_add(shown));
     let size = |limit: u16| {
         let query = page.query.with("limit", &limit.to_string());
-        html! { a href=(query.address(links::USERS)) aria-current=[(limit == page.limit).then_some("true")] { (limit) } }
+        html! {
+            @if limit == page.limit { b aria-current="true" { (limit) } } @else { a href=(query.address(links::USERS)) { (limit) } }
+        }
     };
     let range = html! {
         span #range data-first=(first) data-last=(last) { (number(first)) "–" (number(last)) " of " (number(page.total)) }
@@ -104,6 +106,7 @@ fn pager(page: &UsersPage) -> Markup {
     };
     let pager = Pager {
         range,
+        jump: jump(page),
         first: (!page.is_first).then(|| (page.query.address(links::USERS), "First page")),
         previous: (!page.is_first).then(|| {
             let first = || page.query.address(links::USERS);
@@ -112,6 +115,20 @@ fn pager(page: &UsersPage) -> Markup {
         next: page.next.clone().map(|next| (next, "Next page")),
     };
     html! { @if shown > 0 { (pager.markup()) } }
+}
+
+/// The form for the number of a page; nothing if the links lead to all pages.
+fn jump(page: &UsersPage) -> Markup {
+    let (current, last) = page.numbers();
+    html! {
+        @if last > 2 {
+            form.jump {
+                label { "Page " input type="number" name=(PAGE) min="1" max=(last) value=(current); }
+                // One parameter instead of one for each filter keeps the page small.
+                button name=(PAGE_OF) value=(page.query.address("").trim_start_matches('?')) { "Go" }
+            }
+        }
+    }
 }
 
 /// All rows that match the filters, in each format, on every page.

@@ -47,6 +47,7 @@ fn pager(retained: &RetainedVersions, limit: usize, is_first: bool) -> Pager {
         .filter(|last| *last > retained.oldest && is_listed(*last));
     Pager {
         range: html! { @if let (Some(first), Some(last)) = (facts.first(), facts.last()) { "Versions " (first.number) "–" (last.number) } },
+        jump: Markup::default(),
         first: (!is_first).then(|| (format!("{}{}", links::VERSIONS, limit_parameter('?', limit)), "Latest versions")),
         previous: facts.first().filter(|_| !is_first).map(|first| {
             let before = first.number.saturating_add(count(limit)).saturating_add(1);

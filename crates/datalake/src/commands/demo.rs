@@ -32,7 +32,7 @@ pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8
     let listeners = serve::listen(&args.listen, &args.clients).await?;
     super::create(&lake_args).await?;
     let lake = super::open(&lake_args).await?;
-    let uploaded = init::upload_samples(lake.bucket.as_ref(), &|_, _| {}).await?;
+    let uploaded = init::upload_samples(lake.bucket.as_ref(), &|_| {}).await?;
     tracing::info!(written = uploaded.written, "uploaded sample sources to ./demo-lake/src-data");
 
     let port = listeners.api.local_addr()?.port();

@@ -16,6 +16,7 @@ use crate::{
     csv::csv,
     document::Document,
     exit::{self, USAGE},
+    lake_arguments::{arguments, with_complete_commands},
     progress::Bar,
     screen::{Cell, Screen, Tone},
     signals,
@@ -31,6 +32,7 @@ pub(crate) async fn doctor(args: DoctorArgs) -> anyhow::Result<u8> {
     let Some(checks) = checks else {
         return Ok(RunOutcome::Stopped.exit_status());
     };
+    let checks = with_commands(checks, &arguments(&args.lake));
     let text = match args.output.output {
         DocumentFormat::Table => render(&checks, Screen::stdout()),
         DocumentFormat::Json => document(url, &checks).to_json()? + "\n",
@@ -119,26 +121,39 @@ fn status(checks: &[Check]) -> u8 {
     }
 }
 
-/// The checks as a table, each followed by its remedy.
+/// The checks with complete commands in their remedies.
+fn with_commands(checks: Vec<Check>, lake: &str) -> Vec<Check> {
+    let complete = |check: Check| Check {
+        remedy: check.remedy.map(|remedy| with_complete_commands(&remedy, lake)),
+        ..check
+    };
+    checks.into_iter().map(complete).collect()
+}
+
+/// The checks as a table. The remedy of a check has the next line.
 fn render(checks: &[Check], screen: Screen) -> String {
     let rows: Vec<Vec<Cell>> = checks
         .iter()
-        .map(|check| {
+        .flat_map(|check| {
             let tone = match check.result {
                 CheckResult::Ok => Tone::Good,
                 CheckResult::Warning => Tone::Warning,
                 CheckResult::Failed => Tone::Bad,
                 CheckResult::Skipped => Tone::Faint,
             };
-            let remedy = check.remedy.as_ref().map_or(String::new(), |remedy| format!("; {remedy}"));
-            vec![
+            let finding = vec![
                 check.name.into(),
                 Cell::new(check.result.as_str(), tone),
-                format!("{}{remedy}", check.found).into(),
-            ]
+                check.found.as_str().into(),
+            ];
+            let remedy = check
+                .remedy
+                .as_deref()
+                .map(|remedy| vec![Cell::default(), Cell::new("remedy", Tone::Strong), remedy.into()]);
+            std::iter::once(finding).chain(remedy)
         })
         .collect();
-    let columns = ["CHECK", "RESULT", "FINDING AND REMEDY"];
+    let columns = ["CHECK", "RESULT", "FINDING"];
     let text = table(columns.map(Column::text).into(), &rows, screen);
     let number = |result| checks.iter().filter(|check| check.result == result).count();
     text + &format!(
@@ -167,4 +182,41 @@ fn document(url: &LakeUrl, checks: &[Check]) -> Document {
         ("ok", Document::Bool(checks.iter().all(|check| check.result != CheckResult::Failed))),
         ("checks", Document::List(rows.collect())),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remedy_has_its_own_line_with_a_complete_command() {
+        let check = |name, result, found: &str, remedy: Option<&str>| Check {
+            name,
+            result,
+            found: found.to_owned(),
+            remedy: remedy.map(ToOwned::to_owned),
+            is_transient: false,
+        };
+        let checks = vec![
+            check("list", CheckResult::Ok, "3 objects", None),
+            check(
+                "table",
+                CheckResult::Warning,
+                "there is no table yet",
+                Some("run `datalake process`"),
+            ),
+        ];
+        let screen = Screen {
+            has_color: false,
+            width: None,
+        };
+        assert_eq!(
+            render(&with_commands(checks, "--lake ./lake"), screen),
+            "CHECK  RESULT   FINDING\n\
+             list   ok       3 objects\n\
+             table  warning  there is no table yet\n       \
+             remedy   run `datalake process --lake ./lake`\n\
+             1 ok, 1 warnings, 0 failed, 0 skipped\n"
+        );
+    }
 }

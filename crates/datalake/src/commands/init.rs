@@ -18,7 +18,13 @@ use datalake_store::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::demo;
-use crate::{args::InitArgs, dataset_file, exit::UsageError, lake_location, progress::Bar};
+use crate::{
+    args::InitArgs,
+    dataset_file,
+    exit::UsageError,
+    lake_location,
+    progress::{Bar, UploadProgress},
+};
 
 /// Uploads in flight, and sources in memory.
 const UPLOADS_IN_FLIGHT_MAX: usize = 32;
@@ -29,14 +35,17 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     let dataset = declared
         .as_ref()
         .map_or_else(Dataset::shared_users, |(_, dataset)| Arc::clone(dataset));
+    let connecting = format!("connecting to {}", args.lake.lake);
+    let bar = Bar::waiting(&connecting);
     let sources = match &args.from {
         Some(folder) => {
             lake_location::check_sources(folder, &args.lake.lake)?;
+            bar.set_message(&format!("listing {}", folder.display()));
             Some(list_folder(&dataset, folder)?)
         }
         None => None,
     };
-    let bar = Bar::waiting(&format!("connecting to {}", args.lake.lake));
+    bar.set_message(&connecting);
     let on_upload = bar.upload_listener();
     super::create(&args.lake).await?;
     let url = &args.lake.lake;
@@ -155,8 +164,8 @@ enum IfPresent {
     Keep,
 }
 
-/// Receives the number of sources that are done, and the number of all.
-pub(super) type OnUpload = dyn Fn(u64, u64) + Send + Sync;
+/// Receives how far the upload is.
+pub(super) type OnUpload = dyn Fn(UploadProgress) + Send + Sync;
 
 /// Uploads the samples that are missing, if the lake has no table. After the first run a sample that the user edited or removed is not uploaded
 /// again.
@@ -180,13 +189,16 @@ async fn upload(
     let total = count(sources.len());
     let mut present: BTreeMap<String, u64> = BTreeMap::new();
     let mut listing = bucket.list(keys::SOURCES, None);
+    let mut objects = 0;
     while let Some(object) = listing.try_next().await? {
+        objects += 1;
+        on_upload(UploadProgress::Listed { objects });
         if object.kind == ObjectKind::Object {
             present.insert(object.key, object.size);
         }
     }
     let present = &present;
-    on_upload(0, total);
+    on_upload(UploadProgress::Uploaded { sources: 0, total });
     let mut written = stream::iter(sources)
         .map(|(name, origin)| async move {
             let key = keys::source(&name);
@@ -207,7 +219,8 @@ async fn upload(
     while let Some(is_written) = written.try_next().await? {
         uploaded.written += u64::from(is_written);
         uploaded.skipped += u64::from(!is_written);
-        on_upload(uploaded.written + uploaded.skipped, total);
+        let sources = uploaded.written + uploaded.skipped;
+        on_upload(UploadProgress::Uploaded { sources, total });
     }
     Ok(uploaded)
 }

@@ -20,11 +20,14 @@ use serde_json::json;
 use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::run_report::render_report;
+use super::run_report::{error_with_commands, render_report};
 use crate::{
-    args::{self, OutputFormat, ProcessArgs},
-    clock, dataset_file, logging,
+    args::{self, LakeArgs, OutputFormat, ProcessArgs},
+    clock, dataset_file,
+    lake_arguments::arguments,
+    logging,
     progress::Bar,
+    progress_object::ProgressObject,
     signals, traces,
 };
 
@@ -47,7 +50,7 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
         reject_ratio_max: args.policy.max_reject_ratio,
         dataset: dataset.clone(),
         writers: args.policy.writers(),
-        progress: bar.listener(&url.to_string()),
+        progress: bar.listener(),
         cancel: cancel.clone(),
         ..RunOptions::new(run_id, clock::now)
     };
@@ -55,16 +58,16 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
         let plan = dry_run(&lake, &options(args::new_run_id(clock::now()), &bar)).await;
         bar.clear();
         let plan = plan?;
-        super::print(render_plan(&plan, args.output).as_bytes())?;
+        super::print(render_plan(&plan, args.output, &arguments(&args.lake)).as_bytes())?;
         let outcome = plan.blocked_by.map_or(RunOutcome::Succeeded, |_| RunOutcome::Refused);
         return Ok(outcome.exit_status());
     }
     let (mut failures, mut bar) = (0, bar);
     loop {
         let run_id = args.run_id.clone().unwrap_or_else(|| args::new_run_id(clock::now()));
-        let report = run_once(&lake, &options(run_id, &bar)).await;
+        let report = run_with_progress(&lake, options(run_id, &bar), &args.lake).await;
         bar.clear();
-        super::print(render_report(&report, args.output, url)?.as_bytes())?;
+        super::print(render_report(&report, args.output, &args.lake)?.as_bytes())?;
         let outcome = report.outcome;
         failures = if outcome == RunOutcome::Failed { failures + 1 } else { 0 };
         let Some(delay) = args
@@ -82,12 +85,24 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
     }
 }
 
-async fn run_once(lake: &Lake, options: &RunOptions) -> RunReport {
+/// Runs once; on Kubernetes with an object that has the progress of the run.
+async fn run_with_progress(lake: &Lake, mut options: RunOptions, arguments: &LakeArgs) -> RunReport {
+    let Some(object) = ProgressObject::on_kubernetes(&lake.bucket, &options.run_id) else {
+        return run_once(lake, &options, arguments).await;
+    };
+    options.progress = object.listener(options.progress);
+    let report = run_once(lake, &options, arguments).await;
+    drop(options);
+    object.remove().await;
+    report
+}
+
+async fn run_once(lake: &Lake, options: &RunOptions, arguments: &LakeArgs) -> RunReport {
     let span = run_span(options);
     let report = run::run(lake, options).instrument(span.clone()).await;
     record(&span, &report);
     // If standard output and standard error are a terminal, the table shows the error.
-    if let Some(error) = &report.error
+    if let Some(error) = error_with_commands(&report, arguments)
         && !(logging::is_terminal() && io::stdout().is_terminal())
     {
         tracing::error!(run.id = %report.run_id, run.outcome = report.outcome.as_str(), error, "run failed");
@@ -145,7 +160,8 @@ fn record(span: &Span, report: &RunReport) {
     }
 }
 
-fn render_plan(plan: &DryRun, format: OutputFormat) -> String {
+/// The plan of a dry run. `lake` are the arguments that select the lake.
+fn render_plan(plan: &DryRun, format: OutputFormat, lake: &str) -> String {
     match format {
         OutputFormat::Json => {
             let steps: Vec<_> = plan
@@ -185,8 +201,11 @@ fn render_plan(plan: &DryRun, format: OutputFormat) -> String {
             )
             .expect("writing to a string cannot fail");
             if let Some(guard) = plan.blocked_by {
-                let guard = guard.to_string().replace(", so nothing was changed", "");
-                writeln!(text, "a guard would block the run: {guard}").expect("writing to a string cannot fail");
+                writeln!(text, "a guard would block the run: {}; {}", guard.cause(), guard.remedy())
+                    .expect("writing to a string cannot fail");
+                if guard.is_about_deletions() {
+                    writeln!(text, "to allow it: datalake process {lake} --allow-mass-delete").expect("writing to a string cannot fail");
+                }
             }
             text
         }

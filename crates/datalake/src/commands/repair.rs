@@ -13,6 +13,7 @@ use crate::{
     args::{self, RepairArgs},
     clock, dataset_file,
     exit::{self, UsageError},
+    lake_arguments::{arguments, with_complete_commands},
     progress::Bar,
     signals,
 };
@@ -28,7 +29,8 @@ pub(crate) async fn repair(args: RepairArgs) -> anyhow::Result<u8> {
     let lake = super::open(&args.lake).await?;
     match repair::examine(&lake).await? {
         Condition::Missing => {
-            return super::print(b"There is no table. Run `datalake process` to create it.\n").map(|()| 0);
+            let text = "There is no table. Run `datalake process` to create it.\n";
+            return super::print(with_complete_commands(text, &arguments(&args.lake)).as_bytes()).map(|()| 0);
         }
         Condition::Loadable { version, rows } => {
             let text = format!(
@@ -72,12 +74,12 @@ async fn rebuild(lake: &Lake, args: &RepairArgs) -> anyhow::Result<u8> {
         reject_ratio_max: args.policy.max_reject_ratio,
         dataset: dataset_file::dataset(args.policy.dataset.as_deref())?,
         writers: args.policy.writers(),
-        progress: bar.listener(&url.to_string()),
+        progress: bar.listener(),
         cancel: signals::cancelled_by_signals()?,
         ..RunOptions::new(args::new_run_id(clock::now()), clock::now)
     };
     let report = repair::rebuild(lake, &options).await?;
     bar.clear();
-    super::print(render_report(&report, args.output, url)?.as_bytes())?;
+    super::print(render_report(&report, args.output, &args.lake)?.as_bytes())?;
     Ok(report.outcome.exit_status())
 }

@@ -1,36 +1,47 @@
 //! The report of a run, as JSON or as a table for a terminal.
 
+use crate::{
+    args::{LakeArgs, OutputFormat},
+    documentation,
+    lake_arguments::{arguments, with_complete_commands},
+    screen::{Cell, Screen, Tone},
+    table::fields,
+    time_format,
+};
 use datalake_core::{
     count::count,
     reject::Notice,
     run::{RunOutcome, RunReport, SourceNotice},
     text::grouped,
 };
-use datalake_store::lake_url::LakeUrl;
-
-use crate::{
-    args::OutputFormat,
-    screen::{Cell, Screen, Tone},
-    table::fields,
-    time_format,
-};
 
 /// The sources or users of a list that fit on a screen. The report contains a hundred.
 const LISTED_MAX: usize = 10;
 
 /// The report of a run on this lake.
-pub(super) fn render_report(report: &RunReport, format: OutputFormat, lake: &LakeUrl) -> anyhow::Result<String> {
+pub(super) fn render_report(report: &RunReport, format: OutputFormat, lake: &LakeArgs) -> anyhow::Result<String> {
     match format {
         // Standard output often becomes a log, and the details contain values of the sources.
         OutputFormat::Json => Ok(serde_json::to_string(&RunReport {
             reject_details: Vec::new(),
             ..report.clone()
         })? + "\n"),
-        OutputFormat::Table => Ok(fields(rows(report, lake), Screen::stdout())),
+        OutputFormat::Table => Ok(fields(rows(report, &arguments(lake)), Screen::stdout())),
     }
 }
 
-fn rows(report: &RunReport, lake: &LakeUrl) -> Vec<(&'static str, Cell)> {
+/// The error of a run with complete commands, and the command that allows the removals that a guard blocked.
+pub(super) fn error_with_commands(report: &RunReport, lake: &LakeArgs) -> Option<String> {
+    let lake = arguments(lake);
+    let error = with_complete_commands(report.error.as_deref()?, &lake);
+    Some(match allowing_command(report, &lake) {
+        Some(command) => format!("{error}; to allow exactly these removals: {command}"),
+        None => error,
+    })
+}
+
+/// The rows of the table. `lake` are the arguments that select the lake.
+fn rows(report: &RunReport, lake: &str) -> Vec<(&'static str, Cell)> {
     let outcome = report.outcome.as_str();
     let mut rows = vec![
         ("run", report.run_id.to_string().into()),
@@ -39,17 +50,18 @@ fn rows(report: &RunReport, lake: &LakeUrl) -> Vec<(&'static str, Cell)> {
     match &report.error {
         // The counts of a failed run are incomplete.
         Some(error) => {
-            rows.push(("error", Cell::new(error, Tone::Bad)));
+            rows.push(("error", Cell::new(&with_complete_commands(error, lake), Tone::Bad)));
             rows.extend(notices("rejected", &report.rejects, count(report.rejects.len())));
             rows.extend(blocked_rows(report, lake));
+            rows.extend(documentation::page_of_outcome(report.outcome).map(|page| ("see", page.into())));
         }
         None => rows.extend(result_rows(report)),
     }
     rows.push(("duration", time_format::duration(report.elapsed_ms).into()));
     if report.outcome == RunOutcome::Succeeded && (report.counts.rejects_open > 0 || report.counts.warnings > 0) {
         let command = match report.counts.rejects_open {
-            0 => format!("datalake runs --lake {lake} --id {}", report.run_id),
-            _ => format!("datalake rejects --lake {lake}"),
+            0 => format!("datalake runs {lake} --id {}", report.run_id),
+            _ => format!("datalake rejects {lake}"),
         };
         rows.push(("details", command.into()));
     }
@@ -66,7 +78,11 @@ fn result_rows(report: &RunReport) -> Vec<(&'static str, Cell)> {
         },
         None => "none".to_owned(),
     };
-    let rejects = format!("{} open, {} in this run", grouped(counts.rejects_open), grouped(counts.rejected));
+    let rejected = format!(
+        "{}, {} of them newly rejected",
+        grouped(counts.rejects_open),
+        grouped(counts.rejected_new)
+    );
     let rejects_tone = if counts.rejects_open > 0 { Tone::Warning } else { Tone::Plain };
     let mut rows = vec![
         ("version", version.into()),
@@ -89,7 +105,7 @@ fn result_rows(report: &RunReport) -> Vec<(&'static str, Cell)> {
             .into(),
         ),
         ("users", grouped(counts.users).into()),
-        ("rejects", Cell::new(&rejects, rejects_tone)),
+        ("rejected", Cell::new(&rejected, rejects_tone)),
         (
             "normalized",
             format!("{}, {} with a warning", grouped(counts.normalized), grouped(counts.warnings)).into(),
@@ -118,7 +134,7 @@ fn more(name: &'static str, shown: usize, total: u64) -> Option<(&'static str, C
 }
 
 /// The removals that the guard blocked, and how to allow them.
-fn blocked_rows(report: &RunReport, lake: &LakeUrl) -> Vec<(&'static str, Cell)> {
+fn blocked_rows(report: &RunReport, lake: &str) -> Vec<(&'static str, Cell)> {
     let Some(blocked) = &report.blocked_deletions else {
         return Vec::new();
     };
@@ -127,7 +143,12 @@ fn blocked_rows(report: &RunReport, lake: &LakeUrl) -> Vec<(&'static str, Cell)>
         .map(|user_id| ("blocked", Cell::from(format!("removal of user {user_id}"))))
         .collect();
     rows.extend(more("blocked", rows.len(), blocked.count));
-    let command = format!("datalake process --lake {lake} --allow-mass-delete-of {}", report.run_id);
-    rows.push(("to allow", command.into()));
+    rows.extend(allowing_command(report, lake).map(|command| ("to allow", command.into())));
     rows
+}
+
+/// The command of a run that may remove the users whose removal the guard blocked.
+fn allowing_command(report: &RunReport, lake: &str) -> Option<String> {
+    report.blocked_deletions.as_ref().filter(|blocked| blocked.count > 0)?;
+    Some(format!("datalake process {lake} --allow-mass-delete-of {}", report.run_id))
 }

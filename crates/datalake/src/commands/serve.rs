@@ -43,7 +43,7 @@ use crate::{
     exit::{self, UsageError},
     lake_label::lake_label,
     listen::ListenAddress,
-    logging, signals, token_file,
+    logging, run_bars, signals, token_file,
 };
 
 /// The time between SIGTERM and SIGKILL to the process of a run. A run between its commit and its report needs seconds.
@@ -74,8 +74,11 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
         LauncherKind::None => serve_until(listeners, lake, label, Arc::new(DisabledLauncher::new()), admission, shutdown).await,
         LauncherKind::Process => {
             let launcher = process_launcher(&args.lake, &args.policy, log)?;
-            serve_until(listeners, lake, label, Arc::new(launcher.clone()), admission, shutdown).await;
-            launcher.shut_down().await;
+            let served = async {
+                serve_until(listeners, lake, label, Arc::new(launcher.clone()), admission, shutdown).await;
+                launcher.shut_down().await;
+            };
+            run_bars::show_during(&launcher, served).await;
         }
         LauncherKind::Kubernetes => {
             let cron_job = args.cronjob.as_deref().context("--cronjob is missing")?;

@@ -2,3 +2,4 @@
 
 mod configuration_page;
 mod quoted_commands;
+mod troubleshooting;

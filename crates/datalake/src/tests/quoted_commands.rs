@@ -80,7 +80,7 @@ fn is_prose(rest: &str) -> bool {
 }
 
 /// The text with the lines joined that end with a backslash, as in strings and in shell commands.
-fn join_continued(text: &str) -> String {
+pub(super) fn join_continued(text: &str) -> String {
     let mut parts = text.split("\\\n");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |joined, part| joined + part.trim_start())

@@ -154,7 +154,12 @@ fn variables_of_switches_are_parsed() {
         ("DATALAKE_MAX_REJECT_RATIO", ""),
     ];
     check(&["process", "--lake", lake], &empty, 0, &[]);
-    check(&["process"], &[("DATALAKE_LAKE", "")], 2, &["--lake"]);
+    check(
+        &["process"],
+        &[("DATALAKE_LAKE", "")],
+        2,
+        &["--lake <URL>", "pass it as an argument, or set the variable DATALAKE_LAKE"],
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use nix::{
@@ -14,6 +15,9 @@ use nix::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::{s3_lake::S3Lake, s3_server::Conditions};
 
 /// The executable, without variables of the environment of the tests.
 pub(crate) fn datalake() -> Command {
@@ -148,11 +152,60 @@ fn dry_run_prints_the_plan_and_writes_nothing() {
 #[test]
 fn dry_run_reports_the_guard_that_blocks_a_run() {
     let lake = Lake::of_users(0);
+    let plan = lake.process(&["--dry-run"], 4);
     assert!(
-        lake.process(&["--dry-run"], 4)
-            .contains("a guard would block the run: there is nothing under src-data/")
+        plan.contains("a guard would block the run: there is nothing under src-data/; check the lake's URL"),
+        "{plan}"
     );
+    let command = format!(
+        "to allow it: datalake process --lake {} --allow-mass-delete\n",
+        lake.0.path().display()
+    );
+    assert!(plan.ends_with(&command), "{plan}");
     assert!(lake.files().is_empty());
+}
+
+/// The message names no lake that is not the one of the run, so that the command can be copied.
+#[test]
+fn blocked_run_names_the_command_that_allows_it() {
+    let lake = Lake::of_users(12);
+    lake.process(&[], 0);
+    for id in 0..11 {
+        lake.remove(&format!("{id}.csv"));
+    }
+    let command = format!("datalake process --lake {} --allow-mass-delete-of blocked", lake.0.path().display());
+    let table = lake.process(&["--run-id", "blocked"], 4);
+    for expected in [
+        "error     11 of 12 users would be removed (limit: 20 % and 10); nothing was changed; check the sources",
+        &*format!("to allow  {command}\n"),
+        "see       docs/src/concepts.md#guards\n",
+    ] {
+        assert!(table.contains(expected), "{expected:?} is missing in {table}");
+    }
+    let output = datalake()
+        .args(["process", "--run-id", "blocked", "--output", "json", "--lake"])
+        .arg(lake.0.path())
+        .output()
+        .unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    let failed = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .find(|event| event["message"] == "run failed");
+    let error = failed.unwrap()["error"].as_str().unwrap().to_owned();
+    assert!(error.ends_with(&format!("; to allow exactly these removals: {command}")), "{error}");
+
+    let doctor = datalake().args(["doctor", "--lake"]).arg(lake.0.path()).output().unwrap();
+    let checks = String::from_utf8(doctor.stdout).unwrap();
+    for expected in [
+        "a guard would block the next run: 11 of 12 users would be removed (limit: 20 % and 10)\n".to_owned(),
+        format!(
+            "remedy   check the lake's URL and the sources; to allow it: `datalake process --lake {} --allow-mass-delete`\n",
+            lake.0.path().display()
+        ),
+    ] {
+        assert!(checks.contains(&expected), "{expected:?} is missing in {checks}");
+    }
 }
 
 #[test]
@@ -332,4 +385,35 @@ fn scheduled_runs_repeat_until_a_signal() {
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "a signal ends a schedule successfully");
     assert_eq!(lake.process_json(&[], 0)["committed"], false);
+}
+
+/// The API's account may not read the logs of pods, so a run on Kubernetes writes its progress into the lake while it is active.
+#[test]
+fn run_on_kubernetes_writes_its_progress_and_removes_it() {
+    let lake = S3Lake::new(Conditions { are_obeyed: true });
+    lake.put(&[("1", "Ada"), ("2", "Eve")]);
+    let read = lake.suspend("GET", "src-data/1.csv");
+    let mut command = lake.command("process");
+    command.args(["--run-id", "job-1"]).env("KUBERNETES_SERVICE_HOST", "10.0.0.1");
+    let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    read.wait();
+    let key = "processed_data/runs/job-1.progress";
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let text = loop {
+        if let Some(text) = lake.text(key).filter(|text| text.ends_with('}')) {
+            break text;
+        }
+        assert!(Instant::now() < deadline, "the progress is written");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let progress: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&progress["phase"], &progress["total"]),
+        (&json!("reading"), &json!(2)),
+        "{progress}"
+    );
+    read.release();
+    assert!(run.wait().unwrap().success());
+    assert_eq!(lake.text(key), None, "it is removed with the end of the run");
+    assert!(lake.text("processed_data/runs/job-1.json").is_some());
 }

@@ -118,6 +118,8 @@ fn invalid_parameters_are_usage_errors() {
     lake.check_error("runs", &["limit=5&limit=6"], 2, "limit");
     lake.check_error("runs", &["--id", "unknown"], 2, "run");
     lake.check_error("versions", &["version=0"], 2, "version");
+    // The second line names the page about the problem.
+    lake.check_error("query", &["minage=3"], 2, "\nsee docs/src/problems.md#invalid-parameter\n");
     let output = lake.command("runs", &["--limit", "5"]);
     check_status(&output, 2);
     assert!(String::from_utf8_lossy(&output.stderr).contains("write limit=N"));
@@ -133,11 +135,13 @@ fn rejects_are_shown_with_reason_and_remedy() {
         "rejected",
         "2:10",
         "birthts is \"soon\"",
+        "docs/src/rejects.md",
         "1 rejected, 0 ignored, version 1\n",
     ] {
         assert!(text.contains(part), "{part:?} is missing in {text}");
     }
     let document = lake.json("rejects", &[]);
+    assert_eq!(document["rejects"][0]["help"], "/docs/rejects#type");
     assert_eq!(
         (&document["rejected"], &document["rejects"][0]["key"]),
         (&json!(1), &json!("src-data/3.csv")),
@@ -283,4 +287,27 @@ fn lake_on_s3_is_read() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains(expected), "{command}: {text}");
     }
+}
+
+/// A source that is rejected again is no new reject, and one that is not fixed stays rejected.
+#[test]
+fn lists_show_open_and_new_rejects() {
+    let lake = Lake::new();
+    lake.put("4.csv", "");
+    check_status(&lake.command("process", &["--run-id", "third"]), 0);
+    for command in ["runs", "versions"] {
+        let text = lake.text(command, &[]);
+        let mut lines = text.lines();
+        let header = lines.next().unwrap();
+        let end = |title: &str| header.find(title).unwrap() + title.len();
+        let numbers: Vec<(&str, &str)> = lines
+            .map(|line| {
+                let last = |end: usize| line[..end].rsplit(' ').next().unwrap();
+                (last(end("  REJECTED")), last(end("NEWLY REJECTED")))
+            })
+            .collect();
+        assert_eq!(numbers, [("2", "1"), ("1", "0"), ("1", "1")], "{text}");
+    }
+    let report = String::from_utf8(lake.command("process", &[]).stdout).unwrap();
+    assert!(report.contains("rejected    2, 0 of them newly rejected\n"), "{report}");
 }

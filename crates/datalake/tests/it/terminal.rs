@@ -22,6 +22,8 @@ use tempfile::TempDir;
 use crate::{
     process::{csv, datalake},
     recorder::Recorder,
+    s3_lake::S3Lake,
+    s3_server::Conditions,
 };
 
 /// Long enough for a machine that is busy with other tests.
@@ -84,7 +86,7 @@ impl Drop for Server {
     }
 }
 
-/// A command on a terminal of 120 columns.
+/// A command on a terminal.
 struct OnTerminal {
     child: Child,
     screen: mpsc::Receiver<Vec<u8>>,
@@ -93,9 +95,13 @@ struct OnTerminal {
 
 impl OnTerminal {
     fn start(command: &mut Command) -> Self {
+        Self::with_columns(command, 120)
+    }
+
+    fn with_columns(command: &mut Command, columns: u16) -> Self {
         let size = Winsize {
             ws_row: 40,
-            ws_col: 120,
+            ws_col: columns,
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
@@ -232,12 +238,23 @@ fn upload_shows_its_progress_and_the_next_command() {
     let plain = console::strip_ansi_codes(&text);
     assert!(status.success(), "{plain}");
     for part in [
+        "listing ",
         "uploading sources",
         "3 sources uploaded, 0 already there",
         "next: `datalake up --lake ",
     ] {
         assert!(plain.contains(part), "{part:?} is missing in {plain}");
     }
+}
+
+/// What was written to the lines of the terminal, which a bar writes again and again.
+fn lines(plain: &str) -> impl Iterator<Item = &str> {
+    plain.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty())
+}
+
+/// Whether the line begins with a spinner.
+fn is_bar(line: &str) -> bool {
+    line.starts_with(|first| ('\u{2800}'..='\u{28ff}').contains(&first))
 }
 
 /// The server and its runs log in one form, and the URL is printed.
@@ -255,10 +272,50 @@ fn up_prints_its_url_and_one_form_of_log_lines() {
     let plain = console::strip_ansi_codes(&text);
     assert!(status.success(), "{plain}");
     assert!(plain.contains("stopping") && plain.contains("INFO  stopped"), "{plain}");
-    for line in plain.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in lines(&plain) {
         assert!(!line.starts_with('{'), "the line is JSON: {line}");
         let is_log = line.as_bytes().get(8) == Some(&b'Z');
         let is_banner = ["Web UI", "Lake:", "Press Ctrl-C"].iter().any(|start| line.starts_with(start));
-        assert!(is_log || is_banner, "another form: {line}");
+        assert!(is_log || is_banner || is_bar(line), "another form: {line}");
     }
+}
+
+#[test]
+fn runs_of_a_server_show_their_phase_in_its_terminal() {
+    for columns in [80, 120] {
+        let lake = S3Lake::new(Conditions { are_obeyed: true });
+        lake.put(&[("1", "Ada"), ("2", "Eve")]);
+        let read = lake.suspend("GET", "src-data/1.csv");
+        let mut terminal = OnTerminal::with_columns(lake.command("up").args(["--listen", "127.0.0.1:0"]), columns);
+        read.wait();
+        terminal.wait_for("[2/5] reading sources [");
+        terminal.wait_for("/2 users");
+        kill(Pid::from_raw(terminal.child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+        let (text, status) = terminal.finish();
+        let plain = console::strip_ansi_codes(&text);
+        assert!(status.success(), "{plain}");
+        let bars: Vec<&str> = lines(&plain).filter(|line| is_bar(line)).collect();
+        assert!(bars.iter().all(|bar| bar.contains(" run ")), "each bar names its run: {bars:?}");
+        let widest = bars.iter().map(|bar| console::measure_text_width(bar)).max();
+        assert!(widest.is_some_and(|widest| widest <= usize::from(columns)), "{bars:?}");
+        let (_, after) = plain.rsplit_once("INFO  stopped").expect("the server logs its end");
+        assert_eq!(lines(after).next(), None, "nothing remains of the bar");
+    }
+}
+
+#[test]
+fn runs_of_a_server_show_no_bar_in_a_json_log() {
+    let lake = lake();
+    let mut command = datalake();
+    command.args(["up", "--listen", "127.0.0.1:0", "--lake"]).arg(lake.path());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut events = std::iter::from_fn(|| {
+        log.next()
+            .map(|line| serde_json::from_str::<Value>(&line).expect("each line is JSON"))
+    });
+    assert!(events.any(|event| event["message"] == "run ended"));
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    assert!(events.any(|event| event["message"] == "stopped"));
+    assert!(child.wait().unwrap().success());
 }

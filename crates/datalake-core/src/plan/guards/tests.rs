@@ -33,3 +33,41 @@ fn reject_ratio_over_the_limit_is_stopped() {
     assert!("1.1".parse::<RejectRatio>().is_err());
     assert!("NaN".parse::<RejectRatio>().is_err());
 }
+
+#[track_caller]
+fn check_message(error: GuardError, expected: &str) {
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn messages_have_the_numbers_the_limit_and_the_remedy() {
+    check_message(
+        GuardError::MassDeletion { gone: 60, known: 1_000 },
+        "60 of 1,000 users would be removed (limit: 20 % and 10); nothing was changed; check the sources, or pass --allow-mass-delete if \
+         these users are meant to be removed",
+    );
+    check_message(
+        GuardError::MassDeletion { gone: 8, known: 8 },
+        "all 8 users would be removed; nothing was changed; check the sources, or pass --allow-mass-delete if these users are meant to be \
+         removed",
+    );
+    check_message(
+        GuardError::OtherDeletions { gone: 9, known: 12 },
+        "9 of 12 users would be removed, and they are not those whose removal was allowed; nothing was changed; allow the removals that \
+         this run reports, or restore the sources",
+    );
+    check_message(
+        GuardError::RejectRatio {
+            rejected: 12,
+            sources: 20,
+            ratio_max: RejectRatio::default(),
+        },
+        "12 of 20 sources are rejected (limit: a share of 0.5); nothing was changed; see the rejects of this run, or raise \
+         --max-reject-ratio",
+    );
+    check_message(
+        GuardError::EmptyListing,
+        "there is nothing under src-data/; nothing was changed; check the lake's URL, upload sources, or pass --allow-mass-delete if the \
+         lake is meant to be empty",
+    );
+}

@@ -14,6 +14,9 @@ const WIDTHS: [u32; 6] = [360, 390, 800, 1024, 1220, 1440];
 /// A row that is taller has text that is broken into single characters or into many lines.
 const ROW_HEIGHT_MAX: u32 = 120;
 
+/// A menu that is taller has more than one line.
+const MENU_HEIGHT_MAX: f64 = 50.0;
+
 #[test]
 fn no_row_is_tall_and_no_view_is_wider_than_its_window() {
     let server = lakes::crowded();
@@ -39,6 +42,10 @@ fn no_row_is_tall_and_no_view_is_wider_than_its_window() {
                 .unwrap();
             if overflow > 0 {
                 found.push(format!("{path} at {width}: {overflow} pixels too wide"));
+            }
+            let menu = browser.run("return document.querySelector('.top nav')?.getBoundingClientRect().height ?? 0");
+            if menu.as_f64().is_some_and(|height| height > MENU_HEIGHT_MAX) {
+                found.push(format!("{path} at {width}: the menu has {menu} pixels"));
             }
             let tall = browser.run(&format!(
                 "return [...document.querySelectorAll('main tr')].filter(row => row.getBoundingClientRect().height > {ROW_HEIGHT_MAX})

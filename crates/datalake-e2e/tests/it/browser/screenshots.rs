@@ -14,6 +14,11 @@ fn folder() -> Option<PathBuf> {
     Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(named))
 }
 
+/// Images are loaded when they come into view.
+const VISIBLE_IMAGES_ARE_LOADED: &str = "
+    const isVisible = image => { const box = image.getBoundingClientRect(); return box.bottom > 0 && box.top < innerHeight; };
+    return [...document.images].filter(isVisible).every(image => image.complete && image.naturalWidth > 0)";
+
 #[test]
 fn views_have_screenshots() {
     let scratch = tempfile::TempDir::new().unwrap();
@@ -38,6 +43,7 @@ fn views_have_screenshots() {
         browser.emulate(scheme, size);
         for (name, path) in &views {
             browser.go(path);
+            browser.until_run("the visible images", VISIBLE_IMAGES_ARE_LOADED);
             let path = folder.join(format!("{name}-{variant}.png"));
             browser.screenshot(&path);
             let screenshot = fs::read(&path).unwrap();

@@ -1,5 +1,8 @@
 //! The users page: it shows the rows that `/data` returns.
 
+use axum::http::StatusCode;
+use url::form_urlencoded;
+
 use crate::{
     fixture::{Lake, ids, put},
     pages::{checked, page},
@@ -137,6 +140,50 @@ async fn pagination_uses_the_cursors_of_the_api() {
 }
 
 #[tokio::test]
+async fn number_of_a_page_leads_to_it() {
+    let lake = Lake::of_users().await;
+    for query in ["limit=1", "limit=2&order=age.desc&view=gallery", "limit=1&min_age=0&q=a"] {
+        let first = page(&lake, &format!("/page/users?{query}")).await;
+        let mut expected: Vec<Vec<String>> = Vec::new();
+        let mut current = first;
+        loop {
+            expected.push(current.values("data-user-id").iter().map(|id| (*id).to_owned()).collect());
+            assert_eq!(
+                current.attribute("form.jump [name=page]", "value"),
+                expected.len().to_string(),
+                "{query}"
+            );
+            let list = current.attribute("form.jump [name=of]", "value").to_owned();
+            let form = form_urlencoded::Serializer::new(String::new())
+                .append_pair("of", &list)
+                .append_pair("page", "1")
+                .finish();
+            let answer = lake.get(&format!("/page/users?{form}")).await;
+            assert_eq!(answer.status, StatusCode::SEE_OTHER);
+            assert_eq!(answer.header("location"), format!("/page/users?{list}&page=1"));
+            let Some(next) = current.link("next-page").map(str::to_owned) else {
+                break;
+            };
+            current = page(&lake, &next).await;
+        }
+        assert!(expected.len() > 2, "{query}");
+        // Too large a number leads to the last page.
+        for (number, expected) in (1..).zip(expected.iter().chain(expected.last())) {
+            let answer = lake.get(&format!("/page/users?{query}&page={number}")).await;
+            assert_eq!(answer.status, StatusCode::SEE_OTHER, "{query}, page {number}");
+            let target = answer.header("location").to_owned();
+            assert_eq!(target.contains("view=gallery"), query.contains("view=gallery"), "{target}");
+            assert_eq!(page(&lake, &target).await.values("data-user-id"), *expected, "{target}");
+        }
+    }
+    for number in ["0", "-1", "x", ""] {
+        let answer = lake.get(&format!("/page/users?page={number}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{number:?}");
+    }
+    assert!(!page(&lake, "/page/users").await.has("form.jump"), "one page");
+}
+
+#[tokio::test]
 async fn next_pages_have_the_version_of_the_first() {
     let lake = Lake::of_users().await;
     let first = page(&lake, "/page/users?limit=2").await;
@@ -217,11 +264,8 @@ async fn page_sizes_keep_the_filters() {
     let lake = Lake::of_users().await;
     let users = page(&lake, "/page/users?min_age=0&limit=10").await;
     let sizes = users.attributes("#page-sizes a", "href");
-    assert_eq!(
-        sizes,
-        ["10", "25", "50"].map(|limit| format!("/page/users?min_age=0&limit={limit}"))
-    );
-    assert_eq!(users.texts("#page-sizes a[aria-current]"), ["10"]);
+    assert_eq!(sizes, ["25", "50"].map(|limit| format!("/page/users?min_age=0&limit={limit}")));
+    assert_eq!(users.texts("#page-sizes [aria-current]"), ["10"]);
 }
 
 #[tokio::test]

@@ -105,6 +105,7 @@ async fn comparison_shows_the_first_hundred_rows() {
     let changes = page(&lake, "/page/changes?since=0&until=1").await;
     assert_eq!(changes.values("data-user-id").len(), 100);
     assert_eq!(changes.attribute("#more-changes a", "href"), "/changes?since=0&until=1");
+    assert_eq!(changes.attribute("#csv", "href"), "/changes.csv?since=0&until=1&escape=spreadsheet");
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ use crate::{
     clock,
     csv::csv,
     document::Document,
-    exit::UsageError,
+    exit::{ProblemError, UsageError},
     progress::Bar,
 };
 
@@ -99,7 +99,7 @@ impl OpenedLake {
             200..=299 => Ok(response),
             status => {
                 let problem = Document::parse(&response.bytes().await?)?;
-                Err(self.error_of(status, &problem))
+                Err(Self::error_of(status, &problem))
             }
         }
     }
@@ -123,15 +123,19 @@ impl OpenedLake {
     }
 
     /// The error for a problem of the API.
-    fn error_of(&self, status: u16, problem: &Document) -> anyhow::Error {
+    fn error_of(status: u16, problem: &Document) -> anyhow::Error {
         let detail = problem.get("detail").text().unwrap_or("the request failed");
-        let is_missing_table = problem.get("type").text().is_some_and(|kind| kind.ends_with("#no-table-yet"));
-        match status {
-            _ if is_missing_table => anyhow!("the lake has no table yet; run `datalake process --lake {}`", self.url),
-            408 | 409 | 425 | 429 => anyhow!("{detail}"),
-            400..=499 => UsageError(detail.to_owned()).into(),
-            _ => anyhow!("{detail}"),
+        let kind = problem.get("type").text().and_then(|kind| kind.rsplit_once('#'));
+        let kind = kind.map(|(_, kind)| kind).unwrap_or_default();
+        if kind == "no-table-yet" {
+            return anyhow!("the lake has no table yet; run `datalake process`");
         }
+        let is_permanent = (400..500).contains(&status) && ![408, 409, 425, 429].contains(&status);
+        anyhow::Error::new(ProblemError {
+            detail: detail.to_owned(),
+            kind: kind.to_owned(),
+            is_permanent,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use super::{OpenedLake, next_page};
 use crate::{
     args::read::ReadArgs,
     document::Document,
+    documentation,
     screen::{Cell, Screen, Tone},
     table::{Column, table},
     time_format,
@@ -30,7 +31,14 @@ fn rejects_table(document: &Document, next: Option<&str>, screen: Screen) -> Str
     }
     let (rejected, ignored) = (number("rejected"), number("ignored"));
     let summary = format!("{rejected} rejected, {ignored} ignored, version {}\n", document.get("version"));
-    text + &summary + &next_page(next)
+    let reference = match rows.is_empty() {
+        true => String::new(),
+        false => format!(
+            "each code with its cause and fix: {} (a server: /docs/rejects)\n",
+            documentation::REJECTS
+        ),
+    };
+    text + &reference + &summary + &next_page(next)
 }
 
 fn row(reject: &Document) -> Vec<Cell> {
@@ -76,6 +84,7 @@ mod tests {
             text,
             "KEY             CODE  KIND      PLACE  SINCE (UTC)          REASON AND REMEDY\n\
              src-data/1.csv  type  rejected  2:7    2026-11-24 08:00:00  birthts is \"x\"; write a number\n\
+             each code with its cause and fix: docs/src/rejects.md (a server: /docs/rejects)\n\
              1 rejected, 0 ignored, version 3\n\
              next page: cursor=3~a~b\n"
         );

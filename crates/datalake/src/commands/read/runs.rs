@@ -55,6 +55,7 @@ fn runs_table(document: &Document, screen: Screen) -> String {
         Column::number("CHANGED"),
         Column::number("REMOVED"),
         Column::number("REJECTED"),
+        Column::number("NEWLY REJECTED"),
         Column::text("ERROR"),
     ];
     table(columns, &rows, screen)
@@ -74,7 +75,8 @@ fn row(run: &Document) -> Vec<Cell> {
         count(counts, "added"),
         count(counts, "changed"),
         count(counts, "removed"),
-        count(counts, "rejected"),
+        count(counts, "rejects_open"),
+        count(counts, "rejected_new"),
         run.get("error").to_string().into(),
     ]
 }

@@ -23,6 +23,7 @@ pub(in crate::commands) async fn versions(args: ReadArgs) -> anyhow::Result<u8> 
             Column::number("CHANGED"),
             Column::number("REMOVED"),
             Column::number("REJECTED"),
+            Column::number("NEWLY REJECTED"),
             Column::text("COMMITTED BY"),
         ];
         table(columns, &rows, Screen::stdout())
@@ -42,7 +43,8 @@ fn row(version: &Document) -> Vec<Cell> {
         count(counts, "added"),
         count(counts, "changed"),
         count(counts, "removed"),
-        count(counts, "rejected"),
+        count(counts, "rejects_open"),
+        count(counts, "rejected_new"),
         author.into(),
     ]
 }
