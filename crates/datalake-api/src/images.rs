@@ -1,10 +1,10 @@
-//! Reads the copies of users' images from the lake.
+//! Reads the files of rows from the lake: their copies, or the sources of files that are not copied.
 
 use std::{sync::Arc, time::Duration};
 
-use datalake_core::{error_chain::error_chain, image::IMAGE_BYTES_MAX};
+use datalake_core::{dataset::FileColumn, error_chain::error_chain};
 use datalake_store::{
-    bucket::{Bucket, Object, ObjectMeta},
+    bucket::{Bucket, Etag, Object, ObjectMeta},
     error::StoreError,
 };
 use tokio::sync::Semaphore;
@@ -33,27 +33,76 @@ impl ImageReader {
         }
     }
 
-    /// The size and ETag of an image.
-    pub(crate) async fn head(&self, key: &str) -> Result<ObjectMeta, Problem> {
-        let head = with_timeout(self.bucket.head(key)).await?;
-        Ok(head.meta)
+    /// The size and ETag of a file.
+    pub(crate) async fn head(&self, location: &FileLocation) -> Result<ObjectMeta, Problem> {
+        for key in &location.keys {
+            let head = match with_timeout(self.bucket.head(key)).await {
+                Err(Problem::NoImage) => continue,
+                head => head?,
+            };
+            if location.etag.as_ref().is_none_or(|etag| *etag == head.meta.etag) {
+                return Ok(head.meta);
+            }
+        }
+        Err(Problem::NoImage)
     }
 
-    /// An image with its bytes.
-    pub(crate) async fn get(&self, key: &str) -> Result<Object, Problem> {
-        let object = with_timeout(async {
-            let _permit = self.reads.acquire().await.expect("the semaphore is never closed");
-            self.bucket.get(key, None, Some(0..IMAGE_BYTES_MAX)).await
-        });
-        let object = object.await?;
-        if object.meta.size > IMAGE_BYTES_MAX {
-            tracing::warn!(
-                bytes = object.meta.size,
-                "image copy larger than any image that a run copies; the vacuum replaces it"
-            );
-            return Err(Problem::StoreUnavailable);
+    /// A file with its bytes.
+    pub(crate) async fn get(&self, location: &FileLocation) -> Result<Object, Problem> {
+        for key in &location.keys {
+            let object = with_timeout(async {
+                let _permit = self.reads.acquire().await.expect("the semaphore is never closed");
+                let range = Some(0..location.bytes_max);
+                match self.bucket.get(key, location.etag.as_ref(), range).await {
+                    // The source was replaced since the run that linked it; the next run links the new one.
+                    Err(StoreError::Conflict { .. }) => Err(StoreError::NotFound { key: key.clone() }),
+                    object => object,
+                }
+            });
+            let object = match object.await {
+                Err(Problem::NoImage) => continue,
+                object => object?,
+            };
+            if object.meta.size > location.bytes_max {
+                tracing::warn!(
+                    bytes = object.meta.size,
+                    "image copy larger than any image that a run copies; the vacuum replaces it"
+                );
+                return Err(Problem::StoreUnavailable);
+            }
+            return Ok(object);
         }
-        Ok(object)
+        Err(Problem::NoImage)
+    }
+}
+
+/// Where the bytes of a linked file are.
+#[derive(Debug)]
+pub(crate) struct FileLocation {
+    /// The keys that the object can have.
+    keys: Vec<String>,
+    /// The version of a file that is not copied; none for a copy, which a run may have replaced.
+    etag: Option<Etag>,
+    bytes_max: u64,
+}
+
+impl FileLocation {
+    /// A copy.
+    pub(crate) fn copy(key: String, file: &FileColumn) -> Self {
+        Self {
+            keys: vec![key],
+            etag: None,
+            bytes_max: file.bytes_max.into(),
+        }
+    }
+
+    /// A file that is served from its source.
+    pub(crate) fn source(file: &FileColumn, etag: Etag, user_id: &str) -> Self {
+        Self {
+            keys: file.key.spellings(user_id),
+            etag: Some(etag),
+            bytes_max: file.bytes_max.into(),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod instant;
 mod key_pattern;
 mod name;
 mod regex_error;
+mod supported;
 mod value;
 
 use std::sync::{Arc, LazyLock};
@@ -28,6 +29,7 @@ pub use self::{
     format::{Compression, CsvDialect, Encoding, ExtraColumns, SourceFormat},
     key_pattern::{KeyMatch, KeyMismatch, KeyPattern, Placeholder},
     name::Name,
+    supported::UnsupportedDataset,
     value::{ColumnType, Value, ValueRef},
 };
 

@@ -20,7 +20,7 @@ pub use self::{
         store_check, table_file,
     },
 };
-use crate::{run::RunId, user::UserId};
+use crate::{dataset::Dataset, run::RunId, user::UserId};
 
 /// The folder of the sources. Only `init` and `demo` write to it.
 pub const SOURCES: &str = "src-data/";
@@ -28,10 +28,11 @@ pub const SOURCES: &str = "src-data/";
 pub const PUBLISHED: &str = "processed_data/";
 /// All users as CSV, sorted by user ID; each version replaces it as a whole.
 pub const OUTPUT: &str = "processed_data/output.csv";
-/// The folder of the copies of linked images.
-pub const IMAGES: &str = "processed_data/images/";
 /// The folder of the reports of runs.
 pub const RUNS: &str = "processed_data/runs/";
+
+/// The declaration of the dataset, which its owner writes.
+pub const DECLARATION: &str = "dataset.toml";
 
 /// The prefix of the objects that `doctor` writes, reads and removes to check the store.
 pub const PROBES: &str = "processed_data/doctor-";
@@ -41,19 +42,17 @@ pub fn probe(unique: &str, name: &str) -> String {
     format!("{PROBES}{unique}-{name}")
 }
 
-/// The copy of a user's image, and the row's `img_path`.
-pub fn image(user_id: &str) -> String {
-    image_parts(user_id).concat()
+/// The copy of the file of a row. The dataset declares a file that is copied.
+pub fn image(dataset: &Dataset, user_id: &str) -> String {
+    let file = dataset.files().first();
+    file.map(|file| file.path(user_id).concat()).unwrap_or_default()
 }
 
-/// The parts of [`image`], for writers that append a million keys to a buffer.
-pub fn image_parts(user_id: &str) -> [&str; 3] {
-    [IMAGES, user_id, ".png"]
-}
-
-/// The user of an image copy; none if the key is not that of an image copy.
-pub fn parse_image(key: &str) -> Option<UserId> {
-    UserId::parse(key.strip_prefix(IMAGES)?.strip_suffix(".png")?).ok()
+/// The row of a copy; none if the key is not that of a copy.
+pub fn parse_image(dataset: &Dataset, key: &str) -> Option<UserId> {
+    let copy_to = dataset.files().first()?.copy_to.as_ref()?;
+    let found = copy_to.match_key(key).ok().filter(|found| !found.has_upper_extension)?;
+    UserId::parse(found.values.first()?).ok()
 }
 
 /// The report of a run.

@@ -9,6 +9,7 @@ pub mod count;
 pub mod csv;
 pub mod dataset;
 pub mod error_chain;
+pub mod file_check;
 mod file_format;
 pub mod image;
 pub mod keys;

@@ -103,6 +103,7 @@ pub enum Cell<'a> {
 
 impl<'a> RowView<'a> {
     /// The row at an index of rows in memory.
+    #[inline]
     pub fn new(user_id: &'a str, dataset: &'a Dataset, rows: &'a dyn RowValues, row: usize) -> Self {
         Self {
             user_id,
@@ -113,11 +114,13 @@ impl<'a> RowView<'a> {
     }
 
     /// The declaration by which the row was read.
+    #[inline]
     pub fn dataset(&self) -> &'a Dataset {
         self.dataset
     }
 
     /// The value of a column, by its index in [`Dataset::columns`].
+    #[inline]
     pub fn value(&self, column: usize) -> Option<ValueRef<'a>> {
         match column {
             0 => Some(ValueRef::Text(self.user_id)),
@@ -126,16 +129,19 @@ impl<'a> RowView<'a> {
     }
 
     /// Whether the row has a file, by its index in [`Dataset::files`].
+    #[inline]
     pub fn has_file(&self, file: usize) -> bool {
         self.rows.has_file(self.row, file)
     }
 
     /// The key of a file or of its copy, in parts; none if the row does not have the file.
+    #[inline]
     pub fn path(&self, file: usize) -> Option<[&'a str; 3]> {
         self.has_file(file).then(|| self.dataset.files()[file].path(self.user_id))
     }
 
     /// The value of any column. `ages` has the day of the query.
+    #[inline]
     pub fn cell(&self, column: Column, ages: Ages) -> Option<Cell<'a>> {
         match column {
             Column::Value(index) => self.value(index).map(Cell::Value),

@@ -36,12 +36,8 @@ pub struct ParsedRow {
     pub notices: Vec<Notice>,
 }
 
-/// The reject of a CSV whose listed size is over the limit; such a CSV is never read.
-pub fn too_large(size: u64) -> Option<Reject> {
-    too_large_for("user", size)
-}
-
-fn too_large_for(entity: &str, size: u64) -> Option<Reject> {
+/// The reject of a CSV whose listed size is over the limit; such a CSV is never read. `entity` is what it contains.
+pub fn too_large(entity: &str, size: u64) -> Option<Reject> {
     let reason = || {
         Reason::new(
             format!("the file has {} bytes", grouped(size)),
@@ -74,7 +70,7 @@ impl<'d> RowParser<'d> {
     /// Parses all bytes of a CSV. Times are compared with `run_at`, the time of the run.
     pub fn parse(&mut self, bytes: &[u8], run_at: Timestamp) -> Result<ParsedRow, Reject> {
         let Self { layout, records, decoded } = self;
-        if let Some(reject) = too_large_for(layout.entity, u64::try_from(bytes.len()).unwrap_or(u64::MAX)) {
+        if let Some(reject) = too_large(layout.entity, u64::try_from(bytes.len()).unwrap_or(u64::MAX)) {
             return Err(reject);
         }
         let source = Source::decode(bytes, layout.dialect.encoding, decoded)?;

@@ -67,6 +67,7 @@ impl BirthTimestamp {
     pub const EARLIEST: Self = Self(-3_786_825_600_000);
 
     /// A birth time; none if it is outside the supported calendar.
+    #[inline]
     pub fn from_ms(birthts_ms: i64) -> Option<Self> {
         (DAY_MIN..=DAY_MAX)
             .contains(&birthts_ms.div_euclid(DAY_MS))
@@ -79,6 +80,7 @@ impl BirthTimestamp {
     }
 
     /// The UTC day of birth.
+    #[inline]
     pub fn day(self) -> Day {
         Day(i32::try_from(self.0.div_euclid(DAY_MS)).expect("the invariant keeps days within ±3 million"))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use datalake_core::{row::Row, run::RunId, user::UserId};
+use datalake_core::{dataset::Dataset, row::Row, run::RunId, user::UserId};
 use datalake_table::delta::edit::Edit;
 
 use crate::{
@@ -26,21 +26,29 @@ pub(crate) struct RowChanges {
     pub(crate) removed: u64,
 }
 
-/// Makes the new row of each user that was read. `images` are in the order of `reads`.
-pub(crate) fn apply(old_rows: &BTreeMap<UserId, Row>, reads: Vec<UserRead>, images: Vec<ImageUpdate>, run_id: &RunId) -> RowChanges {
+/// Makes the new row of `dataset` for each user that was read. `images` are in the order of `reads`. If the old rows have another declaration (`is_other`), they
+/// only count: every new row is put.
+pub(crate) fn apply(
+    dataset: &Dataset,
+    old_rows: &BTreeMap<UserId, Row>,
+    is_other: bool,
+    reads: Vec<UserRead>,
+    images: Vec<ImageUpdate>,
+    run_id: &RunId,
+) -> RowChanges {
     let mut changes = RowChanges::default();
     for (read, image) in reads.into_iter().zip(images) {
         let old = old_rows.get(&read.user_id);
         let is_linked = matches!(image, ImageUpdate::Link(_));
         changes.images_linked += u64::from(is_linked);
-        let new = new_row(old, read, image, run_id);
-        changes.add(old, new, is_linked);
+        let new = new_row(dataset, old.filter(|_| !is_other), read, image, run_id);
+        changes.add(old, new, is_linked || is_other);
     }
     changes
 }
 
 /// The user's row after the run; none if there is no such user.
-fn new_row(old: Option<&Row>, read: UserRead, image: ImageUpdate, run_id: &RunId) -> Option<Row> {
+fn new_row(dataset: &Dataset, old: Option<&Row>, read: UserRead, image: ImageUpdate, run_id: &RunId) -> Option<Row> {
     let is_linked = matches!(image, ImageUpdate::Link(_));
     let (values, csv) = match read.csv {
         CsvRead::Gone => return None,
@@ -60,7 +68,8 @@ fn new_row(old: Option<&Row>, read: UserRead, image: ImageUpdate, run_id: &RunId
         user_id: read.user_id,
         values,
         csv,
-        files: [image].into(),
+        // There is at most one: `Dataset::check_supported`.
+        files: dataset.files().iter().map(|_| image.clone()).collect(),
         run_id: run_id.clone(),
     };
     // A row names the last run that changed it, not one that only found its bytes under another ETag.
@@ -74,7 +83,7 @@ fn new_row(old: Option<&Row>, read: UserRead, image: ImageUpdate, run_id: &RunId
 }
 
 impl RowChanges {
-    fn add(&mut self, old: Option<&Row>, new: Option<Row>, image_is_linked: bool) {
+    fn add(&mut self, old: Option<&Row>, new: Option<Row>, is_changed: bool) {
         let old_files = old.map(|old| &old.files).filter(|files| files.iter().any(Option::is_some));
         let new_files = new.as_ref().map(|new| &new.files).filter(|files| files.iter().any(Option::is_some));
         if old_files != new_files
@@ -95,11 +104,11 @@ impl RowChanges {
                 self.edits.push(Edit::Remove(old.user_id.clone()));
             }
             (Some(old), Some(new)) => {
-                if !old.is_visibly_equal(&new) || image_is_linked {
+                if !old.is_visibly_equal(&new) || is_changed {
                     self.changed += 1;
                     self.is_visible = true;
                 }
-                if *old != new {
+                if *old != new || is_changed {
                     self.edits.push(Edit::Put(new));
                 }
             }

@@ -4,12 +4,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use datalake_core::{
     plan::{GuardError, SourceChange, guard_deletions},
+    run::RunMode,
     user::UserId,
 };
 use datalake_table::{delta::version::Version, table::Table};
 use futures_util::{FutureExt, future::LocalBoxFuture};
 
 use crate::{
+    declaration::{self, OnConflict},
     error::RunError,
     options::{Lake, Progress, RunOptions, cancellable},
     source_changes::{self, Scope},
@@ -74,10 +76,14 @@ async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
         Some(version) => table.rejects(version).await?,
         None => Vec::new(),
     };
+    let dataset = declaration::of_run(lake.bucket.as_ref(), options.dataset.as_ref(), OnConflict::Override).await?;
+    let is_other = base.as_ref().is_some_and(|base| base.dataset() != &dataset);
+    let rejects = if is_other { Vec::new() } else { rejects };
     let scope = Scope {
+        dataset: &dataset,
         base: base.as_ref(),
         rejects: &rejects,
-        mode: options.mode,
+        mode: if is_other { RunMode::Full } else { options.mode },
         reread: &BTreeSet::new(),
         run_at: (options.clock)(),
     };

@@ -7,6 +7,8 @@ use datalake_core::{
 use datalake_store::error::StoreError;
 use datalake_table::error::TableError;
 
+use crate::declaration::DeclarationError;
+
 /// Why a run failed. The report shows whether it committed before.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -16,6 +18,9 @@ pub enum RunError {
     /// The table could not be read or written.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The run has no valid declaration of its sources.
+    #[error(transparent)]
+    Declaration(#[from] DeclarationError),
     /// A guard blocked the run.
     #[error(transparent)]
     Guard(#[from] GuardError),
@@ -70,7 +75,8 @@ impl RunError {
         match self {
             Self::Store(StoreError::Denied { .. } | StoreError::Invalid { .. })
             | Self::NoCreateIfAbsent { .. }
-            | Self::NoBlockedRun { .. } => RunOutcome::Misconfigured,
+            | Self::NoBlockedRun { .. }
+            | Self::Declaration(_) => RunOutcome::Misconfigured,
             Self::Table(TableError::Store(StoreError::Denied { .. } | StoreError::Invalid { .. })) => RunOutcome::Misconfigured,
             // Retrying does not help: the table stays damaged, and the store keeps listing keys out of order.
             Self::Table(TableError::Unsupported { .. } | TableError::Corrupt { .. }) | Self::OutOfOrder(_) => RunOutcome::Misconfigured,

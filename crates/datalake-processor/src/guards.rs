@@ -74,11 +74,13 @@ async fn blocked_deletions_of(context: &RunContext<'_>, run_id: &RunId) -> Resul
     report.blocked_deletions.ok_or_else(none)
 }
 
-/// Users with a row or a rejected CSV before the run whose CSV is gone: not listed, or removed before it was read.
+/// Users with a row or a rejected CSV before the run whose CSV is gone: not listed, or removed before it was read. If the rows have another
+/// declaration (`is_other`), also those whose CSV is rejected by the new one.
 pub(crate) fn users_gone<'a>(
     rejects_before: &[ExcludedSource],
     old_rows: &BTreeMap<UserId, Row>,
     reads: &'a [UserRead],
+    is_other: bool,
 ) -> Vec<&'a UserId> {
     let rejected: BTreeSet<&UserId> = rejects_before
         .iter()
@@ -88,7 +90,11 @@ pub(crate) fn users_gone<'a>(
     let is_known = |user_id: &UserId| old_rows.contains_key(user_id) || rejected.contains(user_id);
     reads
         .iter()
-        .filter(|read| matches!(read.csv, CsvRead::Gone) && is_known(&read.user_id))
+        .filter(|read| match read.csv {
+            CsvRead::Gone => is_known(&read.user_id),
+            CsvRead::Rejected { .. } => is_other && is_known(&read.user_id),
+            CsvRead::Same | CsvRead::Valid { .. } => false,
+        })
         .map(|read| &read.user_id)
         .collect()
 }

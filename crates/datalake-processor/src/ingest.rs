@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use datalake_core::{
     count::count,
     plan::{self, ListingStats, SourceChange},
+    reject::ExcludedSource,
     row::Row,
-    run::{Counts, Repaired},
+    run::{Counts, Repaired, RunMode},
     user::UserId,
 };
 use datalake_store::simulation::{self, Bug};
@@ -29,20 +30,24 @@ pub(crate) struct Ingested {
     /// Sorted by user ID.
     pub(crate) reads: Vec<UserRead>,
     pub(crate) rejects: Rejects,
+    /// Whether `old_rows` have another declaration than the sources: then no old row is kept.
+    pub(crate) is_other: bool,
 }
+
+const NO_ROWS: &BTreeMap<UserId, Row> = &BTreeMap::new();
 
 /// Loads the base, lists the sources, applies the guards, and reads what changed.
 pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -> Result<Ingested, RunError> {
     let progress = context.options.progress.as_ref();
     let base = load_base(context, state).await?;
-    let rejects_before = match &base {
-        Some(version) => context.table.rejects(version).await?,
-        None => Vec::new(),
-    };
+    let is_other = base.as_ref().is_some_and(|base| base.dataset() != &context.dataset);
+    // The rejects of another declaration say nothing about this one.
+    let rejects_before = rejects_of(context, base.as_ref().filter(|_| !is_other)).await?;
     let scope = Scope {
+        dataset: &context.dataset,
         base: base.as_ref(),
         rejects: &rejects_before,
-        mode: context.options.mode,
+        mode: if is_other { RunMode::Full } else { context.options.mode },
         reread: state.images.lost(),
         run_at: state.report.started_at,
     };
@@ -83,7 +88,8 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
     let reads = state.reader.read_all(users, csv_listed + images_listed, progress).await?;
     let old_rows = old_rows(context, base.as_ref(), &reads).await?;
     // Sources can vanish while they are read, for example when a file system is unmounted. The same guard applies.
-    let gone = guards::users_gone(&rejects_before, &old_rows, &reads);
+    // A row of another declaration is never kept, so that it is also gone if its source is rejected now.
+    let gone = guards::users_gone(&rejects_before, &old_rows, &reads, is_other);
     let after_reading = ListingStats {
         gone: count(gone.len()) + lost_and_gone,
         ..stats
@@ -94,8 +100,9 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
     (state.report.notices, state.report.rejects) = (summary.notices, summary.rejects);
     state.report.reject_details = summary.reject_details;
     let rejects = Rejects::after_reading(
+        &context.dataset,
         &rejects_before,
-        &old_rows,
+        if is_other { NO_ROWS } else { &old_rows },
         &reads,
         ignored,
         &context.options.run_id,
@@ -119,7 +126,19 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
     if base.is_none() {
         guards::require_a_user(&reads, csv_listed)?;
     }
-    Ok(Ingested { old_rows, reads, rejects })
+    Ok(Ingested {
+        old_rows,
+        reads,
+        rejects,
+        is_other,
+    })
+}
+
+async fn rejects_of(context: &RunContext<'_>, version: Option<&Version>) -> Result<Vec<ExcludedSource>, RunError> {
+    Ok(match version {
+        Some(version) => context.table.rejects(version).await?,
+        None => Vec::new(),
+    })
 }
 
 /// The newest version, without the objects of it that are known to be lost.

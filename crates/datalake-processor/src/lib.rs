@@ -6,6 +6,7 @@
 
 mod apply;
 mod attempts;
+pub mod declaration;
 pub mod doctor;
 pub mod dry_run;
 pub mod error;

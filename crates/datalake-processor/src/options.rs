@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use datalake_core::{
+    dataset::Dataset,
     plan::{DeletionGuard, RejectRatio},
     run::{RunId, RunMode},
 };
@@ -81,6 +82,8 @@ pub struct RunOptions {
     pub allow_mass_delete_of: Option<RunId>,
     /// The share of the sources that may be rejected.
     pub reject_ratio_max: RejectRatio,
+    /// The declaration that overrides that of the lake.
+    pub dataset: Option<Arc<Dataset>>,
     /// Whether other runs may be active.
     pub writers: Writers,
     /// The sizes of data files, and how often the table is checkpointed.
@@ -115,6 +118,7 @@ impl RunOptions {
             deletion_guard: DeletionGuard::default(),
             allow_mass_delete_of: None,
             reject_ratio_max: RejectRatio::default(),
+            dataset: None,
             writers: Writers::default(),
             table: TableSettings::default(),
             clock,

@@ -1,5 +1,7 @@
 //! The steps before the commit. They change nothing that a reader can see.
 
+use std::collections::BTreeMap;
+
 use datalake_core::{reject::ExcludedSource, run::Counts};
 use datalake_table::delta::{stage::Staged, version::Version};
 
@@ -28,16 +30,23 @@ pub(crate) enum Prepared {
 /// Reads the changed sources, copies new images, makes the new rows, and stages their data files.
 pub(crate) async fn prepare(context: &RunContext<'_>, state: &mut RunState<'_>) -> Result<Prepared, RunError> {
     let progress = context.options.progress.as_ref();
-    let Ingested { old_rows, reads, rejects } = ingest::ingest(context, state).await?;
+    let Ingested {
+        old_rows,
+        reads,
+        rejects,
+        is_other,
+    } = ingest::ingest(context, state).await?;
+    let none = BTreeMap::new();
+    let kept_rows = if is_other { &none } else { &old_rows };
     let base = state.base.clone();
     let updates = state
         .images
-        .prepare(&state.reader, base.as_ref(), &old_rows, &reads, progress)
+        .prepare(&state.reader, base.as_ref(), kept_rows, &reads, progress)
         .await?;
-    let changes = apply::apply(&old_rows, reads, updates, &context.options.run_id);
+    let changes = apply::apply(&context.dataset, &old_rows, is_other, reads, updates, &context.options.run_id);
     let has_lost = base.as_ref().is_some_and(|base| !base.lost().is_empty());
     let ignored_changed = base.as_ref().and_then(Version::ignored) != rejects.ignored_beyond(state.report.counts.ignored);
-    let is_visible = changes.is_visible || rejects.is_visible || ignored_changed || has_lost;
+    let is_visible = changes.is_visible || rejects.is_visible || ignored_changed || has_lost || is_other;
     if is_visible {
         state.images.record_updates(base.as_ref(), changes.image_updates).await?;
     }

@@ -1,12 +1,15 @@
 //! Reads changed sources: one request each, on condition of the listed ETag, so that the bytes belong to the ETag.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use datalake_core::{
     count::count,
     dataset::{Dataset, Value},
-    image,
+    file_check,
     plan::{SourceChange, SourceObject, UserChange},
     reject::{Notice, Reject, RejectCode},
     row::Row,
@@ -118,7 +121,7 @@ type OutcomeCache<T> = Mutex<HashMap<(Box<str>, Box<str>), Result<T, Reject>>>;
 /// Reads sources, and caches the outcomes.
 pub(crate) struct Reader<'a> {
     bucket: &'a dyn Bucket,
-    dataset: &'a Dataset,
+    dataset: &'a Arc<Dataset>,
     run_at: Timestamp,
     parsers: Mutex<Vec<RowParser<'a>>>,
     csv_outcomes: OutcomeCache<ParsedRow>,
@@ -129,7 +132,7 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bucket: &'a dyn Bucket, dataset: &'a Dataset, run_at: Timestamp) -> Self {
+    pub(crate) fn new(bucket: &'a dyn Bucket, dataset: &'a Arc<Dataset>, run_at: Timestamp) -> Self {
         Self {
             bucket,
             dataset,
@@ -140,6 +143,11 @@ impl<'a> Reader<'a> {
             denied: Mutex::default(),
             image_budget: ImageBudget::default(),
         }
+    }
+
+    /// The declaration of the sources.
+    pub(crate) fn dataset(&self) -> &Dataset {
+        self.dataset
     }
 
     /// The lake's objects.
@@ -194,7 +202,7 @@ impl<'a> Reader<'a> {
             std::future::ready(parsed)
         };
         let limit = Limit {
-            reject: source::too_large,
+            reject: &|size| source::too_large(self.dataset.entity(), size),
             budget: None,
         };
         Ok(match self.read_validated(object, limit, &self.csv_outcomes, parse).await? {
@@ -210,9 +218,12 @@ impl<'a> Reader<'a> {
 
     async fn read_image(&self, object: SourceObject) -> Result<ImageRead, StoreError> {
         // The check of the largest images takes tenths of a second.
-        let check = |bytes: Bytes| blocking(move || image::check(&bytes).map(|image| ImageBytes::new(&bytes[..image.length])));
+        let check = |bytes: Bytes| {
+            let dataset = Arc::clone(self.dataset);
+            blocking(move || file_check::check(&dataset.files()[0], &bytes).map(|length| ImageBytes::new(&bytes[..length])))
+        };
         let limit = Limit {
-            reject: image::too_large_bytes,
+            reject: &|size| file_check::too_large(&self.dataset.files()[0], size),
             budget: Some(&self.image_budget),
         };
         Ok(match self.read_validated(object, limit, &self.image_outcomes, check).await? {
@@ -313,7 +324,7 @@ impl<'a> Reader<'a> {
 /// Limits of a kind of source. An object that is too large is rejected by its listed size, and never read.
 #[derive(Clone, Copy)]
 struct Limit<'a> {
-    reject: fn(u64) -> Option<Reject>,
+    reject: &'a (dyn Fn(u64) -> Option<Reject> + Sync),
     /// The memory for its bytes; none for sources that are so small that the number of requests limits them.
     budget: Option<&'a ImageBudget>,
 }

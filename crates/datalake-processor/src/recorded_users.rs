@@ -3,10 +3,12 @@
 use std::{
     collections::{BTreeMap, VecDeque, btree_map},
     iter::Peekable,
+    sync::Arc,
     vec,
 };
 
 use datalake_core::{
+    dataset::Dataset,
     keys::{self, SourceKind},
     plan::{KeyOrder, RecordedUser, SourceVersion},
     reject::{ExcludedSource, Exclusion},
@@ -28,10 +30,11 @@ struct UserRejects {
 }
 
 /// The rejected sources of each user that has any, without ignored objects.
-fn rejects_by_user(open: &[ExcludedSource]) -> BTreeMap<UserId, UserRejects> {
+fn rejects_by_user(dataset: &Dataset, open: &[ExcludedSource]) -> BTreeMap<UserId, UserRejects> {
     let mut by_user = BTreeMap::<UserId, UserRejects>::new();
     for reject in open {
-        let (Exclusion::Rejected(_), Some(user_id), Ok(source)) = (&reject.exclusion, &reject.user_id, keys::parse_source(&reject.key))
+        let (Exclusion::Rejected(_), Some(user_id), Ok(source)) =
+            (&reject.exclusion, &reject.user_id, keys::parse_source(dataset, &reject.key))
         else {
             continue;
         };
@@ -57,7 +60,13 @@ pub(crate) struct RecordedUsers<'a> {
 impl<'a> RecordedUsers<'a> {
     /// Starts at the first user; without a version there are only the users with rejects. `run_at` is the time of the run: a reject for a birth in the
     /// future ends with time.
-    pub(crate) fn new(table: &'a Table, base: Option<&'a Version>, open: &[ExcludedSource], run_at: Timestamp) -> Self {
+    pub(crate) fn new(
+        table: &'a Table,
+        dataset: &Arc<Dataset>,
+        base: Option<&'a Version>,
+        open: &[ExcludedSource],
+        run_at: Timestamp,
+    ) -> Self {
         let batches = match base {
             Some(version) => table.recorded_sources(version).boxed(),
             None => stream::empty().boxed(),
@@ -65,8 +74,8 @@ impl<'a> RecordedUsers<'a> {
         Self {
             batches,
             rows: Vec::new().into_iter().peekable(),
-            rejects: rejects_by_user(open).into_iter().peekable(),
-            key_order: Some(KeyOrder::default()),
+            rejects: rejects_by_user(dataset, open).into_iter().peekable(),
+            key_order: Some(KeyOrder::new(Arc::clone(dataset))),
             ordered: VecDeque::new(),
             run_at,
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use datalake_core::{
     count::count,
+    dataset::Dataset,
     keys::{self, SourceKind},
     plan::{SourceObject, SourceVersion},
     reject::{self, ExcludedSource, Exclusion, IgnoreCode, Reject},
@@ -27,6 +28,7 @@ pub(crate) struct Rejects {
 impl Rejects {
     /// Replaces the rejects of the sources that were read or are gone. `reads` are sorted by user ID. `run_at` is the time of the run.
     pub(crate) fn after_reading(
+        dataset: &Dataset,
         before: &[ExcludedSource],
         old_rows: &BTreeMap<UserId, Row>,
         reads: &[UserRead],
@@ -47,7 +49,7 @@ impl Rejects {
         let rejected = |user_id: &UserId, object: &SourceObject, reject: &Reject| {
             new_reject(object.clone(), Some(user_id.clone()), Exclusion::Rejected(reject.clone()))
         };
-        let mut open: Vec<ExcludedSource> = before.iter().filter(|open| !is_outdated(open, reads)).cloned().collect();
+        let mut open: Vec<ExcludedSource> = before.iter().filter(|open| !is_outdated(dataset, open, reads)).cloned().collect();
         for read in reads {
             if let CsvRead::Rejected { reject, object } = &read.csv {
                 open.push(rejected(&read.user_id, object, reject));
@@ -60,7 +62,7 @@ impl Rejects {
         }
         open.extend(ignored.into_iter().map(|(object, code)| {
             // An image without a CSV, a shadowed spelling, and a name that resembles that of a source belong to a user.
-            let user_id = keys::user_of(&object.key);
+            let user_id = keys::user_of(dataset, &object.key);
             new_reject(object, user_id, Exclusion::Ignored(code))
         }));
         open.sort_by(|a, b| a.key.cmp(&b.key));
@@ -74,7 +76,7 @@ impl Rejects {
                 reject.since = earlier.since;
                 reject.run_id = earlier.run_id.clone();
             }
-            if let Some(read) = read_of_rejected_csv(reject, reads)
+            if let Some(read) = read_of_rejected_csv(dataset, reject, reads)
                 && !read.has_row_after(old_rows)
             {
                 reject.valid_image = valid_image(read, earlier);
@@ -110,15 +112,15 @@ fn read_of<'a>(reads: &'a [UserRead], user_id: &UserId) -> Option<&'a UserRead> 
     reads.get(index)
 }
 
-fn is_csv(key: &str) -> bool {
-    keys::parse_source(key).is_ok_and(|source| source.kind == SourceKind::Csv)
+fn is_csv(dataset: &Dataset, key: &str) -> bool {
+    keys::parse_source(dataset, key).is_ok_and(|source| source.kind == SourceKind::Csv)
 }
 
 /// Whether an earlier reject is replaced or removed by this run. All ignored objects are listed again by each run.
-fn is_outdated(open: &ExcludedSource, reads: &[UserRead]) -> bool {
+fn is_outdated(dataset: &Dataset, open: &ExcludedSource, reads: &[UserRead]) -> bool {
     match (&open.exclusion, &open.user_id) {
         (Exclusion::Ignored(_), _) | (_, None) => true,
-        (Exclusion::Rejected(_), Some(user_id)) => read_of(reads, user_id).is_some_and(|read| match is_csv(&open.key) {
+        (Exclusion::Rejected(_), Some(user_id)) => read_of(reads, user_id).is_some_and(|read| match is_csv(dataset, &open.key) {
             true => !matches!(read.csv, CsvRead::Same),
             false => !matches!(read.image, ImageRead::Same) || matches!(read.csv, CsvRead::Gone),
         }),
@@ -126,9 +128,9 @@ fn is_outdated(open: &ExcludedSource, reads: &[UserRead]) -> bool {
 }
 
 /// What was read of the user, if the reject is that of the user's CSV.
-fn read_of_rejected_csv<'a>(open: &ExcludedSource, reads: &'a [UserRead]) -> Option<&'a UserRead> {
+fn read_of_rejected_csv<'a>(dataset: &Dataset, open: &ExcludedSource, reads: &'a [UserRead]) -> Option<&'a UserRead> {
     match &open.user_id {
-        Some(user_id) if !open.is_ignored() && is_csv(&open.key) => read_of(reads, user_id),
+        Some(user_id) if !open.is_ignored() && is_csv(dataset, &open.key) => read_of(reads, user_id),
         _ => None,
     }
 }

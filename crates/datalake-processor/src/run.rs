@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datalake_core::{
     count::milliseconds,
-    dataset::Dataset,
     error_chain::error_chain,
     keys,
     run::{Counts, Requests, RunOutcome, RunReport},
@@ -21,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::{
     attempts,
+    declaration::{self, OnConflict},
     options::{Lake, Progress, RunOptions, Writers},
     run_state::{RunContext, RunState},
 };
@@ -42,15 +42,21 @@ async fn run_and_report(lake: &Lake, options: &RunOptions) -> RunReport {
         Writers::Many => Arc::clone(&lake.bucket),
         Writers::Single => Arc::new(SingleWriter::new(Arc::clone(&lake.bucket))),
     };
-    let context = RunContext {
-        options,
-        table: Table::with_settings(bucket, options.table),
-        dataset: Dataset::shared_users(),
+    let mut report = new_report(options);
+    let result = match declaration::of_run(bucket.as_ref(), options.dataset.as_ref(), OnConflict::Fail).await {
+        Ok(dataset) => {
+            let context = RunContext {
+                options,
+                table: Table::with_settings(bucket, options.table),
+                dataset,
+            };
+            let mut state = RunState::new(&context, report);
+            let result = attempts::execute(&context, &mut state).await;
+            report = state.report;
+            result
+        }
+        Err(error) => Err(error),
     };
-    let mut state = RunState::new(&context, new_report(options));
-    let result = attempts::execute(&context, &mut state).await;
-
-    let mut report = state.report;
     report.ended_at = (options.clock)();
     report.elapsed_ms = milliseconds(start.elapsed());
     report.requests = difference(lake.requests.snapshot(), requests_before);

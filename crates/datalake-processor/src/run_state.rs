@@ -54,7 +54,7 @@ impl<'a> RunState<'a> {
     pub(crate) fn new(context: &'a RunContext<'_>, report: RunReport) -> Self {
         Self {
             reader: Reader::new(context.bucket(), &context.dataset, report.started_at),
-            images: ImageSync::new(&context.table, &report.run_id),
+            images: ImageSync::new(&context.table, &context.dataset, &report.run_id),
             report,
             base: None,
             lost: None,

@@ -3,9 +3,11 @@
 use std::{
     cmp::Ordering,
     collections::{BTreeSet, VecDeque},
+    sync::Arc,
 };
 
 use datalake_core::{
+    dataset::Dataset,
     keys,
     plan::{self, ListingEntry, ListingStats, SourceGrouper, SourceObject, UserChange, UserSources},
     reject::{ExcludedSource, IgnoreCode},
@@ -56,6 +58,8 @@ impl Changes {
 /// What the listing is compared with.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
+    /// The declaration of the sources.
+    pub(crate) dataset: &'a Arc<Dataset>,
     pub(crate) base: Option<&'a Version>,
     /// The rejected and ignored sources of that version.
     pub(crate) rejects: &'a [ExcludedSource],
@@ -72,23 +76,25 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
     let mut changes = Changes::default();
     let mut listing = Listing {
         objects: table.bucket().list(keys::SOURCES, None),
-        grouper: Some(SourceGrouper::default()),
+        grouper: Some(SourceGrouper::new(Arc::clone(scope.dataset))),
+        dataset: scope.dataset,
         grouped: VecDeque::new(),
         progress,
     };
     let Scope {
+        dataset,
         base,
         rejects,
         mode,
         reread,
         run_at,
     } = scope;
-    let mut recorded_users = RecordedUsers::new(table, base, rejects, run_at);
+    let mut recorded_users = RecordedUsers::new(table, dataset, base, rejects, run_at);
     let mut listed = listing.next_user(&mut changes).await?;
     let mut recorded = recorded_users.next().await?;
     loop {
         let order = match (&listed, &recorded) {
-            (Some(listed), Some(recorded)) => plan::compare_key_order(&listed.user_id, &recorded.user_id),
+            (Some(listed), Some(recorded)) => plan::compare_key_order(dataset, &listed.user_id, &recorded.user_id),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => return Ok(changes),
@@ -120,6 +126,7 @@ fn may_be_lost(base: Option<&Version>, user_id: &UserId) -> bool {
 
 struct Listing<'a> {
     objects: BoxStream<'a, Result<ObjectMeta, StoreError>>,
+    dataset: &'a Dataset,
     grouper: Option<SourceGrouper>,
     grouped: VecDeque<ListingEntry>,
     progress: &'a OnProgress,
@@ -160,7 +167,7 @@ impl Listing<'_> {
                 match object.kind {
                     ObjectKind::Object => grouper.push(source_object(object), &mut out)?,
                     ObjectKind::NotAFile => {
-                        let code = code_of_non_file(&object.key);
+                        let code = code_of_non_file(self.dataset, &object.key);
                         changes.ignore(source_object(object), code);
                     }
                 }
@@ -175,8 +182,8 @@ impl Listing<'_> {
 }
 
 /// The code of an object that is not a file: its name may be the reason as well.
-fn code_of_non_file(key: &str) -> IgnoreCode {
-    match keys::parse_source(key) {
+fn code_of_non_file(dataset: &Dataset, key: &str) -> IgnoreCode {
+    match keys::parse_source(dataset, key) {
         Ok(_) | Err(IgnoreCode::BadId | IgnoreCode::UnknownKind) => IgnoreCode::NotAFile,
         Err(code) => code,
     }

@@ -7,6 +7,7 @@
 
 mod assets;
 mod components;
+mod declared;
 mod diff;
 mod examples;
 pub mod overview;

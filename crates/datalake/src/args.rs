@@ -51,7 +51,7 @@ pub(crate) enum Command {
     /// Create a lake with 100 sample users in ./demo-lake, process it and serve it
     Demo(DemoArgs),
     /// Serve the API, and process the lake now and on a schedule
-    Up(UpArgs),
+    Up(Box<UpArgs>),
     /// Serve the API without scheduled runs
     Serve(ServeArgs),
     /// Create a lake, and upload new or changed sources
@@ -168,8 +168,11 @@ pub(crate) struct ListenArgs {
 }
 
 /// Limits that apply to every run of a lake, regardless of what triggers it.
-#[derive(Clone, Copy, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct RunPolicyArgs {
+    /// The declaration of the sources, instead of dataset.toml in the lake
+    #[arg(long, env = "DATALAKE_DATASET", value_name = "FILE")]
+    pub(crate) dataset: Option<PathBuf>,
     /// The share of the sources that may be rejected, 0 to 1; above it a run fails and changes nothing
     #[arg(long, env = "DATALAKE_MAX_REJECT_RATIO", value_name = "SHARE", default_value_t)]
     pub(crate) max_reject_ratio: RejectRatio,
@@ -180,7 +183,7 @@ pub(crate) struct RunPolicyArgs {
 
 impl RunPolicyArgs {
     /// Whether other runs may be active at the same time.
-    pub(crate) fn writers(self) -> Writers {
+    pub(crate) fn writers(&self) -> Writers {
         if self.single_writer { Writers::Single } else { Writers::Many }
     }
 }
@@ -361,6 +364,9 @@ pub(crate) struct InitArgs {
     /// Upload the CSVs and images in this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) from: Option<PathBuf>,
+    /// Upload this declaration of the sources as dataset.toml
+    #[arg(long, env = "DATALAKE_DATASET", value_name = "FILE")]
+    pub(crate) dataset: Option<PathBuf>,
     /// Upload the 100 sample users, unless the lake has a table
     #[arg(long, conflicts_with = "from")]
     pub(crate) samples: bool,

@@ -7,6 +7,7 @@ use datalake_table::error::TableError;
 
 use crate::exit::ProblemError;
 
+const DATASETS: &str = "docs/src/datasets.md";
 const GUARDS: &str = "docs/src/concepts.md#guards";
 const LAKE: &str = "docs/src/configuration.md#the-lake";
 const PROBLEMS: &str = "docs/src/problems.md";
@@ -44,6 +45,7 @@ fn of_run_error(error: &RunError) -> Option<&'static str> {
     match error {
         RunError::Store(error) | RunError::Table(TableError::Store(error)) => of_store_error(error),
         RunError::Table(_) => Some(RECOVERY),
+        RunError::Declaration(_) => Some(DATASETS),
         RunError::Guard(_) | RunError::NoBlockedRun { .. } => Some(GUARDS),
         RunError::OutOfOrder(_) | RunError::NoCreateIfAbsent { .. } | RunError::Unread { .. } => Some(TROUBLESHOOTING),
         RunError::Contended { .. } | RunError::TableGone | RunError::Stopped => None,
@@ -75,7 +77,7 @@ mod tests {
 
     #[test]
     fn every_page_exists() {
-        for page in [GUARDS, LAKE, PROBLEMS, RECOVERY, TROUBLESHOOTING, REJECTS] {
+        for page in [DATASETS, GUARDS, LAKE, PROBLEMS, RECOVERY, TROUBLESHOOTING, REJECTS] {
             let (file, expected) = page.split_once('#').unwrap_or((page, ""));
             let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(file);
             let text = fs::read_to_string(path).unwrap();

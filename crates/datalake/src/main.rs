@@ -5,6 +5,7 @@ mod clock;
 mod command_line;
 mod commands;
 mod csv;
+mod dataset_file;
 mod document;
 mod documentation;
 mod exit;

@@ -24,6 +24,9 @@ impl Problem {
                 "the client accepts no supported content coding; allow identity, gzip or zstd in Accept-Encoding".to_owned()
             }
             Self::CursorGone => "the version of this cursor has expired or was replaced; start again without a cursor".to_owned(),
+            Self::DatasetChanged { since, until } => format!(
+                "the columns changed between the versions {since} and {until}; read all rows of version {until}, and follow the changes with since={until}"
+            ),
             Self::RangeNotSatisfiable { bytes } => format!("the range starts after the end: the response has {bytes} bytes"),
             Self::PreconditionFailed => {
                 "the data changed since your ETag; retry without it, or pin version= and on= to read rows or statistics as they were"

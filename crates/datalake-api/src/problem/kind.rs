@@ -55,6 +55,7 @@ impl Problem {
             Self::NoSuchVersion { .. } | Self::BeforeFirstVersion => kind(StatusCode::NOT_FOUND, "no-such-version", "Version not found"),
             Self::VersionGone => kind(StatusCode::GONE, "version-gone", "Version expired"),
             Self::VersionNotReached { .. } => kind(StatusCode::CONFLICT, "version-not-reached", "Version not committed yet"),
+            Self::DatasetChanged { .. } => kind(StatusCode::CONFLICT, "dataset-changed", "Dataset changed"),
             Self::NoSuchRun => kind(StatusCode::NOT_FOUND, "no-such-run", "Run not found"),
             Self::RunEnded => kind(StatusCode::CONFLICT, "run-ended", "Run already ended"),
             Self::NoTable { .. } => kind(StatusCode::SERVICE_UNAVAILABLE, "no-table-yet", "No table yet"),

@@ -108,6 +108,13 @@ pub enum Problem {
         /// The latest version.
         newest: u64,
     },
+    /// Two versions have other columns.
+    DatasetChanged {
+        /// The earlier version.
+        since: u64,
+        /// The later version.
+        until: u64,
+    },
     /// Neither a report nor the launcher knows the run.
     NoSuchRun,
     /// The run has ended, so it cannot be stopped.

@@ -198,6 +198,12 @@ impl Changes {
                 newest: after.version().number(),
             });
         }
+        if before.dataset() != after.dataset() {
+            return Err(Problem::DatasetChanged {
+                since: before.version().number(),
+                until: after.version().number(),
+            });
+        }
         Ok(Self {
             before,
             read_at: read_at.with_snapshot(after),

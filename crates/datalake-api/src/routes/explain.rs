@@ -8,7 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
+    dataset::{ColumnType, Dataset, FileColumn},
     keys::{self, SourceKind},
+    query::column::Column,
     reject::{ExcludedSource, Exclusion, IgnoreCode},
     row::{Provenance, Row, RowView},
     run::RunId,
@@ -51,7 +53,7 @@ pub struct ExplanationDocument<'a> {
     #[schema(required)]
     pub image: Option<ObjectDocument<'a>>,
     /// The rule behind each value of the row.
-    pub values: Vec<ValueDocument>,
+    pub values: Vec<ValueDocument<'a>>,
     /// Whether the row links an image, and why not.
     pub image_status: ImageStatusDocument,
     /// The user's sources that are rejected or ignored, and what is served instead.
@@ -77,12 +79,12 @@ pub struct ObjectDocument<'a> {
 /// A value of the row.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ExplainedValue)]
-pub struct ValueDocument {
+pub struct ValueDocument<'a> {
     /// The name of the column.
     #[schema(example = "first_name")]
-    pub column: &'static str,
+    pub column: &'a str,
     /// How the value is derived.
-    pub rule: &'static str,
+    pub rule: String,
 }
 
 /// Whether the row links an image.
@@ -108,9 +110,9 @@ pub struct OpenRejectDocument<'a> {
 }
 
 impl<'a> ObjectDocument<'a> {
-    fn new([key, _]: [String; 2], read: &'a Provenance) -> Self {
+    fn new(keys: Vec<String>, read: &'a Provenance) -> Self {
         Self {
-            key,
+            key: keys.into_iter().next().unwrap_or_default(),
             etag: &read.etag,
             size: read.size,
             modified: read.modified,
@@ -132,7 +134,7 @@ impl Explanation {
         // A user without a row in memory has none in the store.
         let row = match snapshot.row(user_id.as_str()) {
             Some(_) => versions.row(snapshot.version(), &user_id).await?,
-            None if UserRejects::of(&user_id, snapshot.rejects()).all.is_empty() => return Err(Problem::NoSuchUser),
+            None if UserRejects::of(snapshot.dataset(), &user_id, snapshot.rejects()).all.is_empty() => return Err(Problem::NoSuchUser),
             None => None,
         };
         Ok(Self {
@@ -145,11 +147,12 @@ impl Explanation {
     /// The explanation as a document.
     pub fn document(&self) -> ExplanationDocument<'_> {
         let Self { user_id, snapshot, row } = self;
+        let dataset = snapshot.dataset();
         let (row, current) = (row.as_ref(), snapshot.row(user_id.as_str()));
-        let rejects = UserRejects::of(user_id, snapshot.rejects());
+        let rejects = UserRejects::of(dataset, user_id, snapshot.rejects());
         let documents = rejects.all.iter().map(|open| OpenRejectDocument {
-            reject: RejectDocument::from(*open),
-            served: served(open, current),
+            reject: RejectDocument::of(dataset, open),
+            served: served(dataset, open, current),
         });
         let image = row.and_then(|row| row.file(0));
         ExplanationDocument {
@@ -158,9 +161,9 @@ impl Explanation {
             summary: summary(user_id, row, &rejects),
             row: row.map(|row| StoredRowDocument::of(row, snapshot.dataset())),
             run_id: row.map(|row| RunId::as_str(&row.run_id)),
-            csv: row.map(|row| ObjectDocument::new(keys::csv_sources(user_id), &row.csv)),
-            image: image.map(|image| ObjectDocument::new(keys::image_sources(user_id), image)),
-            values: values(row),
+            csv: row.map(|row| ObjectDocument::new(keys::csv_sources(dataset, user_id), &row.csv)),
+            image: image.map(|image| ObjectDocument::new(keys::image_sources(dataset, user_id), image)),
+            values: values(dataset, row),
             image_status: image_status(user_id, row, &rejects),
             rejects: documents.collect(),
         }
@@ -169,25 +172,30 @@ impl Explanation {
 
 /// The rejected and ignored sources of one user.
 struct UserRejects<'a> {
+    dataset: &'a Dataset,
     all: Vec<&'a ExcludedSource>,
 }
 
 impl<'a> UserRejects<'a> {
-    fn of(user_id: &UserId, open: &'a [ExcludedSource]) -> Self {
+    fn of(dataset: &'a Dataset, user_id: &UserId, open: &'a [ExcludedSource]) -> Self {
         let all = open.iter().filter(|open| open.user_id.as_ref() == Some(user_id));
-        Self { all: all.collect() }
+        Self {
+            dataset,
+            all: all.collect(),
+        }
     }
 
     /// The rejected source of this kind.
     fn rejected(&self, kind: SourceKind) -> Option<&'a ExcludedSource> {
-        let is_requested = |open: &&&ExcludedSource| matches!(open.exclusion, Exclusion::Rejected(_)) && source_kind(open) == Some(kind);
+        let is_requested =
+            |open: &&&ExcludedSource| matches!(open.exclusion, Exclusion::Rejected(_)) && source_kind(self.dataset, open) == Some(kind);
         self.all.iter().find(is_requested).copied()
     }
 
     /// The reason for an ignored object whose name is similar to that of a source of this kind.
     fn near_miss(&self, kind: SourceKind) -> Option<String> {
-        let is_near = |open: &&&ExcludedSource| keys::near_miss_of(&open.key).is_some_and(|near| near.kind == kind);
-        let near = self.all.iter().find(is_near)?.reason();
+        let is_near = |open: &&&ExcludedSource| keys::near_miss_of(self.dataset, &open.key).is_some_and(|near| near.kind == kind);
+        let near = self.all.iter().find(is_near)?.reason(self.dataset);
         Some(format!("{}; {}", near.found, near.remedy))
     }
 
@@ -203,14 +211,20 @@ impl<'a> UserRejects<'a> {
     }
 }
 
-fn source_kind(open: &ExcludedSource) -> Option<SourceKind> {
-    keys::parse_source(&open.key).ok().map(|source| source.kind)
+/// The first spelling of a key.
+fn first(keys: Vec<String>) -> String {
+    keys.into_iter().next().unwrap_or_default()
+}
+
+fn source_kind(dataset: &Dataset, open: &ExcludedSource) -> Option<SourceKind> {
+    keys::parse_source(dataset, &open.key).ok().map(|source| source.kind)
 }
 
 fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> String {
+    let dataset = rejects.dataset;
     match (row, rejects.rejected(SourceKind::Csv)) {
         (Some(row), None) => {
-            let [key, _] = keys::csv_sources(user_id);
+            let key = first(keys::csv_sources(dataset, user_id));
             format!(
                 "this row comes from {key} (ETag {}) and was last changed by run {}",
                 row.csv.etag, row.run_id
@@ -229,13 +243,13 @@ fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> St
             reject.exclusion.code()
         ),
         (None, None) if rejects.has_orphan() => {
-            let [key, _] = keys::csv_sources(user_id);
+            let key = first(keys::csv_sources(dataset, user_id));
             format!("there is no row: there is an image, but no {key}")
         }
         (None, None) => match rejects.near_miss(SourceKind::Csv) {
             Some(reason) => format!("there is no row: {reason}"),
             None => match rejects.all.first() {
-                Some(open) => format!("there is no row: {}", open.reason().found),
+                Some(open) => format!("there is no row: {}", open.reason(dataset).found),
                 None => "there is no row, and the user has no source".to_owned(),
             },
         },
@@ -243,9 +257,10 @@ fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> St
 }
 
 fn image_status(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> ImageStatusDocument {
+    let dataset = rejects.dataset;
     let linked = row.and_then(|row| row.file(0));
     let rejected = rejects.rejected(SourceKind::Image);
-    let [key, _] = keys::image_sources(user_id);
+    let key = first(keys::image_sources(dataset, user_id));
     let (state, reason) = match (linked, rejected) {
         (Some(_), None) => ("linked", "the image is valid".to_owned()),
         (Some(image), Some(reject)) => (
@@ -269,35 +284,51 @@ fn image_status(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) 
     ImageStatusDocument { state, reason }
 }
 
-fn values(row: Option<&Row>) -> Vec<ValueDocument> {
+fn values<'a>(dataset: &'a Dataset, row: Option<&Row>) -> Vec<ValueDocument<'a>> {
     let Some(row) = row else { return Vec::new() };
-    let img_path = match row.file(0) {
-        Some(_) => "the key of the copy of the user's image, which passed all checks",
-        None => "null, because no image is linked; see `image_status`",
+    let rule = |column: Column| match column {
+        Column::KEY => "the name of the CSV without its extension, unchanged".to_owned(),
+        Column::Value(index) => rule_of_type(dataset.columns()[index].column_type).to_owned(),
+        Column::File(file) | Column::Derived(file) => rule_of_file(dataset, &dataset.files()[file], row.file(file).is_some()),
     };
-    let rules = [
-        ("user_id", "the name of the CSV without its extension, unchanged"),
-        (
-            "first_name",
-            "the field of this name in the CSV, without surrounding white space and zero-width characters",
-        ),
-        (
-            "last_name",
-            "the field of this name in the CSV, without surrounding white space and zero-width characters",
-        ),
-        (
-            "birthts",
-            "the field of this name in the CSV: milliseconds since 1970-01-01 UTC, without a plus sign and without a fraction of zero",
-        ),
-        ("img_path", img_path),
-    ];
-    rules.into_iter().map(|(column, rule)| ValueDocument { column, rule }).collect()
+    let document = |column: Column| ValueDocument {
+        column: column.name(dataset),
+        rule: rule(column),
+    };
+    Column::stored(dataset).map(document).collect()
+}
+
+fn rule_of_type(column_type: ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::String => "the field of this name in the CSV, without surrounding white space and zero-width characters",
+        ColumnType::EpochMs => {
+            "the field of this name in the CSV: milliseconds since 1970-01-01 UTC, without a plus sign and without a fraction of zero"
+        }
+        ColumnType::EpochS => {
+            "the field of this name in the CSV: seconds since 1970-01-01 UTC, without a plus sign and without a fraction of zero"
+        }
+        ColumnType::Integer => "the field of this name in the CSV: a whole number, without a plus sign and without a fraction of zero",
+        ColumnType::Number => "the field of this name in the CSV: a number, in its shortest form",
+        ColumnType::Boolean => "the field of this name in the CSV: true or false",
+        ColumnType::Date => "the field of this name in the CSV: a day",
+        ColumnType::DateTime => "the field of this name in the CSV: a time in UTC, to the microsecond",
+    }
+}
+
+fn rule_of_file(dataset: &Dataset, file: &FileColumn, is_linked: bool) -> String {
+    let entity = dataset.entity();
+    let name = &file.name;
+    match (is_linked, &file.copy_to) {
+        (true, Some(_)) => format!("the key of the copy of the {entity}'s {name}, which passed all checks"),
+        (true, None) => format!("the key of the {name}, which passed all checks"),
+        (false, _) => format!("null, because no {name} is linked; see `image_status`"),
+    }
 }
 
 /// What is served of a user until the source is fixed.
-pub fn served(open: &ExcludedSource, row: Option<RowView<'_>>) -> &'static str {
+pub fn served(dataset: &Dataset, open: &ExcludedSource, row: Option<RowView<'_>>) -> &'static str {
     let is_rejected = matches!(open.exclusion, Exclusion::Rejected(_));
-    match (source_kind(open), row) {
+    match (source_kind(dataset, open), row) {
         _ if !is_rejected => "the object is ignored",
         (Some(SourceKind::Csv), Some(_)) => "the row of the last valid CSV",
         (Some(SourceKind::Csv), None) => "no row",

@@ -30,8 +30,9 @@ pub mod versions;
 
 use axum::{
     Router,
+    extract::{Request, State},
     http::{Method, Uri},
-    routing::get,
+    routing::{any, get},
 };
 use bytes::Bytes;
 use utoipa::{OpenApi, openapi::OpenApi as Document};
@@ -54,8 +55,19 @@ pub fn router(index: OpenApiRouter<ApiState>, pages: Router<ApiState>, page_path
     let known: KnownPaths = described.chain(others.map(str::to_owned)).collect();
     let text = document.to_pretty_json().expect("the document contains only strings and numbers");
     let text = Bytes::from(text);
+    let known_files = known.clone();
+    let show_file = async move |State(state): State<ApiState>, request: Request| {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let unknown = || known_files.respond(&method, &uri);
+        match *request.method() {
+            Method::GET | Method::HEAD => user::show_file(request, &state).await.unwrap_or_else(unknown),
+            _ => unknown(),
+        }
+    };
     let api = router
         .merge(format_suffix::router())
+        // The names of files depend on the dataset. Routes with a fixed name take precedence.
+        .route("/data/{user_id}/{file}", any(show_file))
         .route(OPENAPI, get(async move |_: NoParameters| openapi::show(text.clone())));
     api.merge(swagger_ui::router())
         .merge(pages)

@@ -105,14 +105,15 @@ pub struct RejectDocument<'a> {
     pub run_id: &'a str,
 }
 
-impl<'a> From<&'a ExcludedSource> for RejectDocument<'a> {
-    fn from(open: &'a ExcludedSource) -> Self {
+impl<'a> RejectDocument<'a> {
+    /// The document of a source of this dataset.
+    pub fn of(dataset: &Dataset, open: &'a ExcludedSource) -> Self {
         let reject = match &open.exclusion {
             Exclusion::Rejected(reject) => Some(reject),
             Exclusion::Ignored(_) => None,
         };
         let place = reject.and_then(|reject| reject.position);
-        let reason = open.reason().into_owned();
+        let reason = open.reason(dataset).into_owned();
         Self {
             key: &open.key,
             user_id: open.user_id.as_ref().map(UserId::as_str),
@@ -298,7 +299,7 @@ pub(crate) async fn list(TableRead(query, read_at): TableRead<RejectsQuery>) -> 
         count: rejected + ignored,
         rejected,
         ignored,
-        rejects: page.into_iter().map(RejectDocument::from).collect(),
+        rejects: page.into_iter().map(|open| RejectDocument::of(snapshot.dataset(), open)).collect(),
     };
     Ok((read_at.freshness_headers(), page_headers, Json(document)).into_response())
 }

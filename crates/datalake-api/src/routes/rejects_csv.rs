@@ -121,7 +121,7 @@ fn chunk(snapshot: &Snapshot, query: &RejectsCsvQuery, start: usize) -> Option<S
     let listed = sources.iter().take(CHUNK_SOURCES).filter(|source| query.filter.matches(source));
     let mut text = String::new();
     for source in listed {
-        push_line(&mut text, &RejectDocument::from(source), query.escape);
+        push_line(&mut text, &RejectDocument::of(snapshot.dataset(), source), query.escape);
     }
     Some(text)
 }

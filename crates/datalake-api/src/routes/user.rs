@@ -2,16 +2,17 @@
 
 use axum::{
     Json,
-    extract::State,
+    extract::{FromRef, FromRequestParts, Path, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
+use datalake_core::{dataset::FileType, user::UserId};
 use datalake_http::conditional::Validators;
-use datalake_store::bucket::ObjectMeta;
+use datalake_store::bucket::{Etag, ObjectMeta};
 
 use crate::{
     digest::text_digest,
-    images::ImageReader,
+    images::{FileLocation, ImageReader},
     limits::requests::StoreReadPermit,
     problem::{
         Problem,
@@ -23,13 +24,15 @@ use crate::{
         data_query::UserQuery,
         parameters::NoParameters,
         path::PathParameter,
-        selected_snapshot::{NewestVersionParameters, TimeTravelParameters},
+        selected_snapshot::{NewestVersionParameters, SelectedSnapshot, TimeTravelParameters},
         table_read::{NewestRead, TableRead},
     },
     routes::{
         openapi_schemas::{Binary, ConditionParameters, UserPath},
         row_document::RowDocument,
     },
+    snapshots::{versions::Versions, watch::TableWatch},
+    state::ApiState,
 };
 
 /// The bytes come from the owners of the sources. A browser must not interpret them as anything but an image.
@@ -91,44 +94,109 @@ pub(crate) async fn show_row(
     )
 )]
 pub(crate) async fn show_image(
-    State(images): State<ImageReader>,
+    State(images): State<FileResponder>,
     PathParameter(user_id): PathParameter,
     NewestRead(NoParameters, read_at): NewestRead<NoParameters>,
     _: StoreReadPermit,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let row = read_at.snapshot.row(&user_id).ok_or(Problem::NoSuchUser)?;
-    let key = row.path(0).ok_or(Problem::NoImage)?.concat();
-    let is_conditional = [header::IF_NONE_MATCH, header::IF_MATCH]
-        .iter()
-        .any(|name| headers.contains_key(name));
-    let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
-    // Conditions and HEAD do not need the bytes.
-    if is_conditional || method == Method::HEAD {
-        let meta = images.head(&key).await?;
-        let validators = image_validators(&meta);
-        if let Some(precondition) = validators.evaluate_preconditions(&headers) {
+    let file = read_at.snapshot.dataset().files().iter().position(|file| *file.name == *"image");
+    images
+        .show(file.ok_or(Problem::NoImage)?, &user_id, &read_at, &method, &headers)
+        .await
+}
+
+/// The file of this name of a row. None if the dataset of the latest version declares no such file: then the path is unknown.
+pub(crate) async fn show_file(request: Request, state: &ApiState) -> Option<Response> {
+    let (mut parts, _) = request.into_parts();
+    let Path((row_id, name)): Path<(String, String)> = Path::from_request_parts(&mut parts, state).await.ok()?;
+    let dataset = TableWatch::from_ref(state).dataset();
+    let file = dataset.files().iter().position(|file| *file.name == *name)?;
+    let response = async {
+        let NewestRead(NoParameters, read_at) = NewestRead::from_request_parts(&mut parts, state).await?;
+        let _permit = StoreReadPermit::from_request_parts(&mut parts, state).await?;
+        let responder = FileResponder::from_ref(state);
+        responder.show(file, &row_id, &read_at, &parts.method, &parts.headers).await
+    };
+    Some(response.await.into_response())
+}
+
+/// Responds with files of rows.
+pub(crate) struct FileResponder {
+    reader: ImageReader,
+    versions: Versions,
+}
+
+impl FromRef<ApiState> for FileResponder {
+    fn from_ref(state: &ApiState) -> Self {
+        Self {
+            reader: FromRef::from_ref(state),
+            versions: FromRef::from_ref(state),
+        }
+    }
+}
+
+impl FileResponder {
+    async fn show(
+        &self,
+        file: usize,
+        user_id: &str,
+        read_at: &SelectedSnapshot,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Response, Problem> {
+        let row = read_at.snapshot.row(user_id).ok_or(Problem::NoSuchUser)?;
+        let key = row.path(file).ok_or(Problem::NoImage)?.concat();
+        let declared = &read_at.snapshot.dataset().files()[file];
+        let location = match declared.copy_to {
+            Some(_) => FileLocation::copy(key, declared),
+            None => FileLocation::source(declared, self.recorded_etag(file, user_id, read_at).await?, user_id),
+        };
+        let is_conditional = [header::IF_NONE_MATCH, header::IF_MATCH]
+            .iter()
+            .any(|name| headers.contains_key(name));
+        // Conditions and HEAD do not need the bytes, unless these decide the type.
+        if let ([file_type], true) = (&*declared.types, is_conditional || *method == Method::HEAD) {
+            let meta = self.reader.head(&location).await?;
+            let validators = image_validators(&meta);
+            if let Some(precondition) = validators.evaluate_preconditions(headers) {
+                return Ok((read_at.freshness_headers(), precondition_response(precondition, &validators)).into_response());
+            }
+            if *method == Method::HEAD {
+                let content_type = (header::CONTENT_TYPE, HeaderValue::from_static(file_type.as_str()));
+                let length = (header::CONTENT_LENGTH, HeaderValue::from(meta.size));
+                return Ok((read_at.freshness_headers(), validators.headers(), [content_type, NO_SNIFF, length]).into_response());
+            }
+        }
+        let found = self.reader.get(&location).await?;
+        let validators = image_validators(&found.meta);
+        // A run may have replaced the file since its ETag was read.
+        if let Some(precondition) = validators.evaluate_preconditions(headers) {
             return Ok((read_at.freshness_headers(), precondition_response(precondition, &validators)).into_response());
         }
-        if method == Method::HEAD {
-            let length = (header::CONTENT_LENGTH, HeaderValue::from(meta.size));
-            return Ok((read_at.freshness_headers(), validators.headers(), [content_type, NO_SNIFF, length]).into_response());
-        }
+        let file_type = match *declared.types {
+            [file_type] => Some(file_type),
+            _ => FileType::recognize(&found.bytes),
+        };
+        let media_type = file_type.map_or("application/octet-stream", FileType::as_str);
+        let content_type = (header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        Ok((
+            read_at.freshness_headers(),
+            validators.headers(),
+            [content_type, NO_SNIFF],
+            found.bytes,
+        )
+            .into_response())
     }
-    let image = images.get(&key).await?;
-    let validators = image_validators(&image.meta);
-    // A run may have replaced the image since its ETag was read.
-    if let Some(precondition) = validators.evaluate_preconditions(&headers) {
-        return Ok((read_at.freshness_headers(), precondition_response(precondition, &validators)).into_response());
+
+    /// The ETag of the file that the row links. It is not in memory.
+    async fn recorded_etag(&self, file: usize, user_id: &str, read_at: &SelectedSnapshot) -> Result<Etag, Problem> {
+        let user_id = UserId::parse(user_id).map_err(|_| Problem::NoSuchUser)?;
+        let row = self.versions.row(read_at.snapshot.version(), &user_id).await?;
+        let linked = row.as_ref().and_then(|row| row.file(file)).ok_or(Problem::NoImage)?;
+        Ok(Etag::new(&linked.etag))
     }
-    Ok((
-        read_at.freshness_headers(),
-        validators.headers(),
-        [content_type, NO_SNIFF],
-        image.bytes,
-    )
-        .into_response())
 }
 
 /// A digest of the store's ETag identifies the bytes, and reveals nothing else about the store.

@@ -167,6 +167,16 @@ impl KeyPattern {
         [before, id, after]
     }
 
+    /// The keys that an object with a valid ID can have, if the pattern has one placeholder: its extension may be in upper case. If several
+    /// exist, the first one counts.
+    pub fn spellings(&self, id: &str) -> Vec<String> {
+        let [before, id, after] = self.key_of_id(id);
+        let end = self.segments.last().map(Segment::end);
+        let upper = end.and_then(|end| Some((&*end.text, end.upper.as_deref()?)));
+        let upper = upper.and_then(|(end, upper)| Some([before, id, after.strip_suffix(end)?, upper].concat()));
+        [[before, id, after].concat()].into_iter().chain(upper).collect()
+    }
+
     /// The key of a row; none if no key has these values.
     pub fn key(&self, values: &[&str]) -> Option<String> {
         let mut key = String::from(&*self.folder);

@@ -227,6 +227,7 @@ impl ValueRef<'_> {
     }
 
     /// The UTC day of a date or an instant; none for other values, and for instants outside of the calendar.
+    #[inline]
     pub fn day(self) -> Option<Day> {
         let of_ms = |ms: i64| BirthTimestamp::from_ms(ms).map(BirthTimestamp::day);
         match self {

@@ -1,7 +1,12 @@
 //! Names that resemble the name of a source, so that messages can suggest the intended name.
 
 use super::{SOURCES, SourceKind, parse_source, source};
-use crate::{reject::IgnoreCode, text, user::UserId};
+use crate::{
+    dataset::{Dataset, KeyPattern},
+    reject::IgnoreCode,
+    text,
+    user::UserId,
+};
 
 /// How a name differs from the nearest name of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,24 +43,26 @@ const IMAGE_TYPES: &[&str] = &[
 const TABLE_TYPES: &[&str] = &["numbers", "ods", "parquet", "psv", "tab", "tsv", "xls", "xlsm", "xlsx"];
 
 /// The source that an ignored object was probably meant to be; none if its name resembles no name of a source.
-pub fn near_miss_of(key: &str) -> Option<NearMiss> {
-    match parse_source(key) {
+pub fn near_miss_of(dataset: &Dataset, key: &str) -> Option<NearMiss> {
+    match parse_source(dataset, key) {
         // The ID of ` 1.csv` is invalid only because of white space.
-        Err(IgnoreCode::UnknownKind | IgnoreCode::BadId) => near_miss(key.strip_prefix(SOURCES)?),
+        Err(IgnoreCode::UnknownKind | IgnoreCode::BadId) => near_miss(dataset, key.strip_prefix(SOURCES)?),
         _ => None,
     }
 }
 
 /// The source that a file name without a folder was probably meant to be, if the name is not that of a source but resembles one.
-pub(crate) fn near_miss(name: &str) -> Option<NearMiss> {
+pub(crate) fn near_miss(dataset: &Dataset, name: &str) -> Option<NearMiss> {
+    let (source_type, file_type) = (extension_of(dataset.key()), dataset.files().first());
+    let file_extension = file_type.and_then(|file| extension_of(&file.key));
     let new = |stem: &str, extension: &str, difference| {
-        let kind = match extension {
-            "csv" => SourceKind::Csv,
-            _ => SourceKind::Image,
+        let kind = match Some(extension) == source_type {
+            true => SourceKind::Csv,
+            false => SourceKind::Image,
         };
         let key = source(&format!("{stem}.{extension}"));
         // A name that would itself be ignored is not a correction.
-        let user_id = parse_source(&key).ok()?.user_id;
+        let user_id = parse_source(dataset, &key).ok()?.user_id;
         Some(NearMiss {
             user_id,
             kind,
@@ -63,7 +70,11 @@ pub(crate) fn near_miss(name: &str) -> Option<NearMiss> {
             difference,
         })
     };
-    let source_extension = |extension: &str| ["csv", "png"].into_iter().find(|known| extension.eq_ignore_ascii_case(known));
+    let extensions = [source_type, file_extension];
+    let source_extension = |extension: &str| {
+        let mut known = extensions.into_iter().flatten();
+        known.find(|known| extension.eq_ignore_ascii_case(known))
+    };
     let is_kept = |character: &char| character.is_whitespace() || !text::is_invisible(*character);
     let visible: String = name.chars().filter(is_kept).collect();
     let (stem, extension) = visible.trim().rsplit_once('.')?;
@@ -81,18 +92,32 @@ pub(crate) fn near_miss(name: &str) -> Option<NearMiss> {
     }
     let lower = extension.to_ascii_lowercase();
     if IMAGE_TYPES.contains(&&*lower) {
-        return new(stem, "png", NameDifference::ImageType);
+        return new(
+            stem,
+            file_extension.filter(|extension| *extension == "png")?,
+            NameDifference::ImageType,
+        );
     }
-    TABLE_TYPES
-        .contains(&&*lower)
-        .then(|| new(stem, "csv", NameDifference::TableType))?
+    TABLE_TYPES.contains(&&*lower).then(|| {
+        new(
+            stem,
+            source_type.filter(|extension| *extension == "csv")?,
+            NameDifference::TableType,
+        )
+    })?
+}
+
+/// The extension of the keys of a pattern whose names are an ID and an extension.
+fn extension_of(pattern: &KeyPattern) -> Option<&str> {
+    let [_, _, end] = pattern.key_of_id("");
+    end.strip_prefix('.')
 }
 
 /// The user whose source an object is, or was probably meant to be.
-pub fn user_of(key: &str) -> Option<UserId> {
-    match parse_source(key) {
+pub fn user_of(dataset: &Dataset, key: &str) -> Option<UserId> {
+    match parse_source(dataset, key) {
         Ok(source) => Some(source.user_id),
-        Err(_) => near_miss_of(key).map(|near| near.user_id),
+        Err(_) => near_miss_of(dataset, key).map(|near| near.user_id),
     }
 }
 

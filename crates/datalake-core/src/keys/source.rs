@@ -11,12 +11,12 @@ use crate::{
     user::UserId,
 };
 
-/// The kinds of sources that a user has.
+/// The kinds of objects that a row is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SourceKind {
-    /// `{user_id}.csv`: the user.
+    /// The source of the row: `{user_id}.csv`.
     Csv,
-    /// `{user_id}.png`: the user's image.
+    /// The file of the row: `{user_id}.png`.
     Image,
 }
 
@@ -79,10 +79,10 @@ static TEMPORARY_NAME: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&pattern).expect("the patterns are constants that the tests compile")
 });
 
-/// Parses a key under `src-data/`: it names a user's source, or the object is ignored for the returned reason. The folder marker itself is
-/// neither; the caller skips it.
-pub fn parse_source(key: &str) -> Result<SourceKey, IgnoreCode> {
-    let found = match Dataset::users().match_key(key) {
+/// Parses a key under `src-data/`: it names a source or a file of a row, or the object is ignored for the returned reason. The folder marker
+/// itself is neither; the caller skips it.
+pub fn parse_source(dataset: &Dataset, key: &str) -> Result<SourceKey, IgnoreCode> {
+    let found = match dataset.match_key(key) {
         Err(KeyMismatch::OtherFolder) => return Err(IgnoreCode::UnknownKind),
         Err(KeyMismatch::Nested) => return Err(IgnoreCode::Nested),
         found => found,
@@ -119,24 +119,29 @@ pub fn source(name: &str) -> String {
     format!("{SOURCES}{name}")
 }
 
-/// The keys that a user's CSV can have. If both exist, the first one is the source.
-pub fn csv_sources(user_id: &UserId) -> [String; 2] {
-    ["csv", "CSV"].map(|extension| format!("{SOURCES}{user_id}.{extension}"))
+/// The keys that the source of a row can have. If several exist, the first one is the source.
+pub fn csv_sources(dataset: &Dataset, user_id: &UserId) -> Vec<String> {
+    dataset.key().spellings(user_id.as_str())
 }
 
-/// The keys that a user's source image can have. If both exist, the first one is the source.
-pub fn image_sources(user_id: &UserId) -> [String; 2] {
-    ["png", "PNG"].map(|extension| format!("{SOURCES}{user_id}.{extension}"))
+/// The keys that the file of a row can have. If several exist, the first one is the file. Empty if the dataset declares no file.
+pub fn image_sources(dataset: &Dataset, user_id: &UserId) -> Vec<String> {
+    let file = dataset.files().first();
+    file.map(|file| file.key.spellings(user_id.as_str())).unwrap_or_default()
 }
 
-/// The last key that a source of the user can have: after it, a listing in key order contains no more sources of the user.
-pub(crate) fn last_source(user_id: &UserId) -> String {
-    format!("{SOURCES}{user_id}.png")
+/// The last key that an object of the row can have: after it, a listing in key order contains no more objects of the row.
+pub(crate) fn last_source(dataset: &Dataset, user_id: &UserId) -> String {
+    let patterns = [dataset.key()].into_iter().chain(dataset.files().iter().map(|file| &file.key));
+    let keys = patterns.map(|pattern| pattern.key_of_id(user_id.as_str()));
+    let last = keys.max_by(|left, right| left[2].cmp(right[2]));
+    last.map(|parts| parts.concat()).unwrap_or_default()
 }
 
-/// A key that no source of this user, or of a user with a greater ID, precedes.
-pub(crate) fn first_source_from(user_id: &UserId) -> String {
-    format!("{SOURCES}{user_id}")
+/// A key that no object of this row, or of a row with a greater ID, precedes.
+pub(crate) fn first_source_from(dataset: &Dataset, user_id: &UserId) -> String {
+    let [before, id, _] = dataset.key().key_of_id(user_id.as_str());
+    [before, id].concat()
 }
 
 #[cfg(test)]

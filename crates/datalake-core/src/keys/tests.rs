@@ -5,8 +5,11 @@ use super::*;
 #[test]
 fn image_and_report_keys_round_trip() {
     let user_id = UserId::parse("a.b").unwrap();
-    assert_eq!(parse_image(&image(user_id.as_str())), Some(user_id));
-    assert_eq!(parse_image("processed_data/images/a b.png"), None);
+    assert_eq!(
+        parse_image(Dataset::users(), &image(Dataset::users(), user_id.as_str())),
+        Some(user_id)
+    );
+    assert_eq!(parse_image(Dataset::users(), "processed_data/images/a b.png"), None);
     let run_id = RunId::parse("run-1").unwrap();
     assert_eq!(parse_run_report(&run_report(&run_id)), Some(run_id.clone()));
     assert_eq!(parse_run_report(OUTPUT), None);

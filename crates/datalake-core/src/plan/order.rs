@@ -5,10 +5,11 @@
 //! possible key of a user and that last one has an ID that begins with the user's ID. At most [`UserId::BYTES_MAX`] users are therefore
 //! pending at any time, and memory does not grow with the number of sources.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use super::{RecordedUser, SourceObject, UserSources};
 use crate::{
+    dataset::Dataset,
     keys::{self, SourceKind},
     reject::IgnoreCode,
     user::UserId,
@@ -36,8 +37,9 @@ pub struct OutOfOrder {
 }
 
 /// Groups the objects of a listing by user, and returns the users in the common order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SourceGrouper {
+    dataset: Arc<Dataset>,
     /// By the last key that the user's sources can have.
     pending: BTreeMap<String, PendingUser>,
     /// The key of the last source, to detect a listing that is out of order. Ignored objects are not checked, because names that are not UTF-8
@@ -54,13 +56,22 @@ struct PendingUser {
 }
 
 impl SourceGrouper {
+    /// Groups objects of this dataset.
+    pub fn new(dataset: Arc<Dataset>) -> Self {
+        Self {
+            dataset,
+            pending: BTreeMap::new(),
+            previous: None,
+        }
+    }
+
     /// Adds the next object of the listing, and appends to `out` the entries that are complete.
     pub fn push(&mut self, object: SourceObject, out: &mut Vec<ListingEntry>) -> Result<(), OutOfOrder> {
         // The marker of the folder itself concerns no user.
         if &*object.key == keys::SOURCES {
             return Ok(());
         }
-        let source = match keys::parse_source(&object.key) {
+        let source = match keys::parse_source(&self.dataset, &object.key) {
             Ok(source) => source,
             Err(code) => {
                 out.push(ListingEntry::Ignored(object, code));
@@ -80,7 +91,7 @@ impl SourceGrouper {
         {
             first.remove().complete(out);
         }
-        let last_key = keys::last_source(&source.user_id);
+        let last_key = keys::last_source(&self.dataset, &source.user_id);
         let pending = self.pending.entry(last_key).or_insert_with(|| PendingUser {
             user_id: source.user_id,
             csv: None,
@@ -120,22 +131,31 @@ impl PendingUser {
 }
 
 /// Reorders recorded users from the order of their IDs to the common order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct KeyOrder {
+    dataset: Arc<Dataset>,
     /// By the last key that the user's sources can have.
     pending: BTreeMap<String, RecordedUser>,
 }
 
 impl KeyOrder {
+    /// The order of the keys of this dataset.
+    pub fn new(dataset: Arc<Dataset>) -> Self {
+        Self {
+            dataset,
+            pending: BTreeMap::new(),
+        }
+    }
+
     /// Adds the next user in the byte order of IDs, and appends to `out` the users that no later user can precede.
     pub fn push(&mut self, user: RecordedUser, out: &mut Vec<RecordedUser>) {
-        let first_key = keys::first_source_from(&user.user_id);
+        let first_key = keys::first_source_from(&self.dataset, &user.user_id);
         while let Some(first) = self.pending.first_entry()
             && *first.key() <= first_key
         {
             out.push(first.remove());
         }
-        self.pending.insert(keys::last_source(&user.user_id), user);
+        self.pending.insert(keys::last_source(&self.dataset, &user.user_id), user);
     }
 
     /// Appends the remaining users to `out` after the last one.
@@ -145,8 +165,8 @@ impl KeyOrder {
 }
 
 /// Compares the next users of two streams that are in the common order.
-pub fn compare_key_order(listed: &UserId, recorded: &UserId) -> Ordering {
-    keys::last_source(listed).cmp(&keys::last_source(recorded))
+pub fn compare_key_order(dataset: &Dataset, listed: &UserId, recorded: &UserId) -> Ordering {
+    keys::last_source(dataset, listed).cmp(&keys::last_source(dataset, recorded))
 }
 
 #[cfg(test)]

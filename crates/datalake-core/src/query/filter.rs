@@ -32,6 +32,7 @@ pub enum FileFilter {
 
 impl FileFilter {
     /// Whether a row with or without the file matches.
+    #[inline]
     pub fn matches(self, has_file: bool) -> bool {
         has_file == (self == Self::With)
     }
@@ -87,13 +88,15 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Whether the day and the first file of a row match. Without conditions on columns, this alone decides whether the row matches.
-    pub fn matches_counted(&self, day: Option<Day>, has_file: bool) -> bool {
-        let by_day = match &self.days {
+    /// Whether the day and the first file of a row match. Without conditions on columns, this alone decides whether the row matches. The values
+    /// are read only if the selection depends on them.
+    #[inline]
+    pub fn matches_counted(&self, day: impl FnOnce() -> Option<Day>, has_file: impl FnOnce() -> bool) -> bool {
+        let by_day = || match &self.days {
             Days::Any => true,
-            Days::Ranges(ranges) => day.is_some_and(|day| ranges.iter().any(|range| range.contains(&day))),
+            Days::Ranges(ranges) => day().is_some_and(|day| ranges.iter().any(|range| range.contains(&day))),
         };
-        by_day && self.file.is_none_or(|file| file.matches(has_file))
+        self.file.is_none_or(|file| file.matches(has_file())) && by_day()
     }
 
     /// Whether a row meets all conditions.
@@ -103,8 +106,8 @@ impl Selection {
 
     /// Whether a row matches.
     pub fn matches(&self, row: &RowView<'_>) -> bool {
-        let day = row.dataset().counted_years().and_then(|years| row.day(years.day));
-        self.matches_counted(day, row.has_file(0)) && self.matches_values(row)
+        let day = || row.dataset().counted_years().and_then(|years| row.day(years.day));
+        self.matches_counted(day, || row.has_file(0)) && self.matches_values(row)
     }
 
     /// The lower bound of the user IDs of matching rows, if any.

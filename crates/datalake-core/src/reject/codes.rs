@@ -77,6 +77,10 @@ codes! {
         ImageDamaged = "image_damaged",
         /// A PNG of over 8 MiB or over 64 megapixels.
         ImageTooLarge = "image_too_large",
+        /// A file of another type than those that the dataset declares.
+        FileType = "file_type",
+        /// A file that is larger than the dataset declares.
+        FileTooLarge = "file_too_large",
         /// A source that cannot be read although the store is available, for example because access to it is denied.
         Unreadable = "unreadable",
         /// A source that changes faster than it can be read.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use super::{IgnoreCode, Reason, Reject, RejectCode, ignored};
-use crate::{plan::SourceVersion, run::RunId, user::UserId};
+use crate::{dataset::Dataset, plan::SourceVersion, run::RunId, user::UserId};
 
 /// Why an object is excluded: it is a source that was rejected, or it is not a source and is ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -93,11 +93,11 @@ impl ExcludedSource {
         }
     }
 
-    /// The cause, what was expected, and the remedy.
-    pub fn reason(&self) -> Cow<'_, Reason> {
+    /// The cause, what was expected, and the remedy. `dataset` is the declaration of the sources.
+    pub fn reason(&self, dataset: &Dataset) -> Cow<'_, Reason> {
         match &self.exclusion {
             Exclusion::Rejected(reject) => Cow::Borrowed(&reject.reason),
-            Exclusion::Ignored(code) => Cow::Owned(ignored::reason(*code, &self.key)),
+            Exclusion::Ignored(code) => Cow::Owned(ignored::reason(dataset, *code, &self.key)),
         }
     }
 

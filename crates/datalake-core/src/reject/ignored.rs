@@ -2,12 +2,14 @@
 
 use super::{IgnoreCode, Reason};
 use crate::{
+    dataset::{Dataset, KeyPattern},
     keys::{self, NameDifference},
     text,
 };
 
 /// Why the object of this key is ignored.
-pub(super) fn reason(code: IgnoreCode, key: &str) -> Reason {
+pub(super) fn reason(dataset: &Dataset, code: IgnoreCode, key: &str) -> Reason {
+    let entity = dataset.entity();
     let name = key.strip_prefix(keys::SOURCES).unwrap_or(key);
     let quoted = text::quoted(name);
     match code {
@@ -17,10 +19,10 @@ pub(super) fn reason(code: IgnoreCode, key: &str) -> Reason {
             "one object per user and kind",
             "remove one of the two",
         ),
-        IgnoreCode::UnknownKind => unknown_kind(name),
+        IgnoreCode::UnknownKind => unknown_kind(dataset, name),
         IgnoreCode::Temporary => Reason::new(
             format!("the name {quoted} is that of a temporary or sidecar file"),
-            "{user_id}.csv or {user_id}.png",
+            source_names(dataset),
             "remove the file if its program has ended; rename it if it is a source",
         ),
         IgnoreCode::Nested => Reason::new(
@@ -36,11 +38,38 @@ pub(super) fn reason(code: IgnoreCode, key: &str) -> Reason {
             "replace it by the file itself",
         ),
         IgnoreCode::OrphanImage => Reason::new(
-            format!("there is no CSV of the user of {quoted}"),
-            "a CSV for each user",
-            "upload the CSV, and the next run links the image; or remove the image",
+            format!("there is no CSV of the {entity} of {quoted}"),
+            format!("a CSV for each {entity}"),
+            {
+                let file = dataset.files().first().map_or("file", |file| file.name.as_str());
+                format!("upload the CSV, and the next run links the {file}; or remove the {file}")
+            },
         ),
     }
+}
+
+/// The patterns of all objects of a dataset.
+fn patterns(dataset: &Dataset) -> impl Iterator<Item = &KeyPattern> {
+    [dataset.key()].into_iter().chain(dataset.files().iter().map(|file| &file.key))
+}
+
+/// The names of all objects of a dataset: `{user_id}.csv or {user_id}.png`.
+fn source_names(dataset: &Dataset) -> String {
+    let name = |pattern: &KeyPattern| {
+        let [_, _, end] = pattern.key_of_id("");
+        format!("{{{}}}{end}", dataset.columns()[0].name)
+    };
+    patterns(dataset).map(name).collect::<Vec<_>>().join(" or ")
+}
+
+/// What follows the ID in the names of all objects, in each case if `in_each_case`.
+fn extensions(dataset: &Dataset, in_each_case: bool) -> Vec<String> {
+    let ends = patterns(dataset).flat_map(|pattern| {
+        let spellings = pattern.spellings("");
+        let ends = spellings.into_iter().take(if in_each_case { 2 } else { 1 });
+        ends.map(|key| key.strip_prefix(keys::SOURCES).unwrap_or_default().to_owned())
+    });
+    ends.collect()
 }
 
 fn bad_id(name: &str) -> Reason {
@@ -60,24 +89,20 @@ fn bad_id(name: &str) -> Reason {
     Reason::new(found, EXPECTED, "rename the object")
 }
 
-fn unknown_kind(name: &str) -> Reason {
+fn unknown_kind(dataset: &Dataset, name: &str) -> Reason {
     let quoted = text::quoted(name);
-    let Some(near) = keys::near_miss(name) else {
+    let Some(near) = keys::near_miss(dataset, name) else {
         let found = match name.rsplit_once('.') {
             Some((_, extension)) => format!("the name {quoted} ends with {}", text::quoted(&format!(".{extension}"))),
             None => format!("the name {quoted} has no extension"),
         };
-        return Reason::new(
-            found,
-            "{user_id}.csv or {user_id}.png",
-            "rename the object if it is a source, else remove it",
-        );
+        return Reason::new(found, source_names(dataset), "rename the object if it is a source, else remove it");
     };
     let target = near.key.strip_prefix(keys::SOURCES).unwrap_or(&near.key).to_owned();
     match near.difference {
         NameDifference::Case => Reason::new(
             format!("the name {quoted} differs from {target} only in case"),
-            "an extension in lower or in upper case: .csv, .CSV, .png, .PNG",
+            format!("an extension in lower or in upper case: {}", extensions(dataset, true).join(", ")),
             format!("rename it to {target}"),
         ),
         NameDifference::WhiteSpace => Reason::new(
@@ -90,7 +115,7 @@ fn unknown_kind(name: &str) -> Reason {
         ),
         NameDifference::SecondExtension => Reason::new(
             format!("the name {quoted} has another extension after that of {target}"),
-            "a name that ends with .csv or .png",
+            format!("a name that ends with {}", extensions(dataset, false).join(" or ")),
             format!("store the plain file as {target}"),
         ),
         NameDifference::ImageType => Reason::new(
@@ -101,7 +126,7 @@ fn unknown_kind(name: &str) -> Reason {
         NameDifference::TableType => Reason::new(
             format!("the name {quoted} is that of a table that is not a CSV"),
             format!("a CSV named {target}"),
-            format!("export the user's row as CSV and store it as {target}"),
+            format!("export the {}'s row as CSV and store it as {target}", dataset.entity()),
         ),
     }
 }

@@ -593,8 +593,8 @@ fn file_over_64_kib_is_rejected_as_too_large() {
         None,
         &["65,537 bytes", "at most 65,536 bytes"],
     );
-    assert_eq!(too_large(64 * 1024), None);
-    assert_eq!(too_large(1 << 40).map(|reject| reject.code), Some(RejectCode::TooLarge));
+    assert_eq!(too_large("user", 64 * 1024), None);
+    assert_eq!(too_large("user", 1 << 40).map(|reject| reject.code), Some(RejectCode::TooLarge));
 }
 
 #[rstest]

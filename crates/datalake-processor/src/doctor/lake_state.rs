@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::check::{Finding, Outcome};
 use crate::{
+    declaration::{self, OnConflict},
     dry_run::{PlannedAction, dry_run},
     error::RunError,
     options::{Lake, RunOptions},
@@ -34,6 +35,25 @@ pub(super) async fn table(lake: &Lake, clock: fn() -> Timestamp) -> Outcome {
         grouped(count(rejects.len())),
         minutes.max(0)
     ))
+}
+
+/// Validates the declaration of the sources. None without one: the lake contains users.
+pub(super) async fn declaration(lake: &Lake, options: &RunOptions) -> Option<Outcome> {
+    let bucket = lake.bucket.as_ref();
+    let stored = declaration::read(bucket).await;
+    if let (Ok(None), None) = (&stored, &options.dataset) {
+        return None;
+    }
+    let checked = async {
+        let dataset = declaration::of_run(bucket, options.dataset.as_ref(), OnConflict::Fail).await?;
+        Ok(format!(
+            "{}: {} columns and {} files",
+            dataset.title(),
+            dataset.column_names().count(),
+            dataset.files().len()
+        ))
+    };
+    Some(checked.await)
 }
 
 /// Counts the objects whose recorded `ETag` or size differs from the listing.

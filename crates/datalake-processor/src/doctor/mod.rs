@@ -82,6 +82,9 @@ async fn examine_all(lake: &Lake, options: &RunOptions, probe: &Probe<'_>, check
         checks.skip_all(["table", "drift"], "objects cannot be read");
         return;
     }
+    if let Some(declaration) = lake_state::declaration(lake, options).await {
+        checks.run("declaration", async { declaration }).await;
+    }
     let has_table = checks.run("table", lake_state::table(lake, options.clock)).await == CheckResult::Ok;
     if !has_table {
         checks.skip_all(["drift"], "there is no table that can be read");

@@ -3,6 +3,7 @@
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use datalake_core::{
+    dataset::{Dataset, KeyPattern},
     keys,
     plan::{self, RecordedUser, SourceVersion},
     user::UserId,
@@ -24,15 +25,18 @@ const UNLINKED_AGE_MIN: SignedDuration = SignedDuration::from_hours(24);
 pub(crate) async fn find_differing(table: &Table, version: &Version, now: Timestamp) -> Result<BTreeMap<UserId, UnlinkedCopy>, RunError> {
     let bucket = table.bucket().as_ref();
     let mut differing = BTreeMap::new();
+    let dataset = version.dataset();
+    let copy_to = dataset.files().first().and_then(|file| file.copy_to.as_ref());
     let mut copies = Copies {
-        objects: bucket.list(keys::IMAGES, None),
+        objects: bucket.list(copy_to.map_or("", KeyPattern::folder), None),
+        dataset,
     };
-    let mut users = RecordedUsers::new(table, Some(version), &[], now);
+    let mut users = RecordedUsers::new(table, dataset, Some(version), &[], now);
     let mut copy = copies.next().await?;
     let mut user = next_with_image(&mut users).await?;
     loop {
         let order = match (&copy, &user) {
-            (Some((copied, _)), Some((user_id, _))) => plan::compare_key_order(copied, user_id),
+            (Some((copied, _)), Some((user_id, _))) => plan::compare_key_order(dataset, copied, user_id),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => return Ok(differing),
@@ -56,15 +60,16 @@ pub(crate) async fn find_differing(table: &Table, version: &Version, now: Timest
     }
 }
 
-struct Copies {
+struct Copies<'a> {
     objects: BoxStream<'static, Result<ObjectMeta, StoreError>>,
+    dataset: &'a Dataset,
 }
 
-impl Copies {
+impl Copies<'_> {
     /// The next object that is named like a copy.
     async fn next(&mut self) -> Result<Option<(UserId, ObjectMeta)>, StoreError> {
         while let Some(object) = self.objects.next().await.transpose()? {
-            if let Some(user_id) = keys::parse_image(&object.key) {
+            if let Some(user_id) = keys::parse_image(self.dataset, &object.key) {
                 return Ok(Some((user_id, object)));
             }
         }

@@ -1,6 +1,6 @@
 //! Makes, finds and removes single image copies.
 
-use datalake_core::{image, keys, plan::SourceVersion, row::Provenance, user::UserId};
+use datalake_core::{dataset::Dataset, image, keys, plan::SourceVersion, row::Provenance, user::UserId};
 use datalake_store::{
     bucket::{Bucket, Etag, Head, Metadata, ObjectMeta, PutMode},
     error::StoreError,
@@ -53,9 +53,15 @@ pub(crate) async fn copy_part(
 }
 
 /// Copies the image that a row links, if its source still is what the row recorded. Returns false otherwise.
-pub(crate) async fn restore(bucket: &dyn Bucket, budget: &ImageBudget, user_id: &UserId, image: &Provenance) -> Result<bool, StoreError> {
-    for key in keys::image_sources(user_id) {
-        match copy_part(bucket, budget, &key, image, &keys::image(user_id.as_str())).await {
+pub(crate) async fn restore(
+    bucket: &dyn Bucket,
+    budget: &ImageBudget,
+    dataset: &Dataset,
+    user_id: &UserId,
+    image: &Provenance,
+) -> Result<bool, StoreError> {
+    for key in keys::image_sources(dataset, user_id) {
+        match copy_part(bucket, budget, &key, image, &keys::image(dataset, user_id.as_str())).await {
             Ok(()) => return Ok(true),
             Err(StoreError::NotFound { .. } | StoreError::Conflict { .. }) => {}
             Err(error) => return Err(error),
@@ -65,8 +71,8 @@ pub(crate) async fn restore(bucket: &dyn Bucket, budget: &ImageBudget, user_id: 
 }
 
 /// Removes a user's copy unless another run replaces it at the same time. Returns whether it was removed.
-pub(crate) async fn remove(bucket: &dyn Bucket, user_id: &UserId) -> Result<bool, StoreError> {
-    let copy_key = keys::image(user_id.as_str());
+pub(crate) async fn remove(bucket: &dyn Bucket, dataset: &Dataset, user_id: &UserId) -> Result<bool, StoreError> {
+    let copy_key = keys::image(dataset, user_id.as_str());
     let current = match bucket.head(&copy_key).await {
         Ok(head) => head.meta.etag,
         Err(StoreError::NotFound { .. }) => return Ok(false),
@@ -80,8 +86,8 @@ pub(crate) async fn remove(bucket: &dyn Bucket, user_id: &UserId) -> Result<bool
 }
 
 /// Whether the copy of a user's image was made from the version of the source that a row recorded.
-pub(crate) async fn has_copy(bucket: &dyn Bucket, user_id: &UserId, image: &Provenance) -> Result<bool, StoreError> {
-    match bucket.head(&keys::image(user_id.as_str())).await {
+pub(crate) async fn has_copy(bucket: &dyn Bucket, dataset: &Dataset, user_id: &UserId, image: &Provenance) -> Result<bool, StoreError> {
+    match bucket.head(&keys::image(dataset, user_id.as_str())).await {
         Ok(head) => Ok(is_copy(&head, &image.etag, image.size)),
         Err(StoreError::NotFound { .. }) => Ok(false),
         Err(error) => Err(error),

@@ -1,6 +1,6 @@
 //! Copies newly linked images before the commit.
 
-use datalake_core::{keys, row::Provenance};
+use datalake_core::{dataset::Dataset, keys, row::Provenance};
 use datalake_store::{
     bucket::Bucket,
     error::StoreError,
@@ -12,6 +12,7 @@ use super::{
     copies::{self, IMAGES_IN_FLIGHT_MAX},
     copy_state::CopyState,
     fence::Fence,
+    image_sync::has_copies,
 };
 use crate::{
     image_budget::ImageBudget,
@@ -36,6 +37,7 @@ pub(crate) enum ImageUpdate {
 /// the commit, because rows link the old ones until then.
 pub(crate) async fn copy_new(
     bucket: &dyn Bucket,
+    dataset: &Dataset,
     reads: &[UserRead],
     states: &[CopyState],
     progress: &OnProgress,
@@ -45,7 +47,7 @@ pub(crate) async fn copy_new(
     let mut updates = Vec::with_capacity(total);
     let (fence, budget) = (Fence::new(bucket), ImageBudget::default());
     let mut copied = stream::iter(reads.iter().zip(states))
-        .map(|(read, state)| copy_if_new(&fence, &budget, read, *state))
+        .map(|(read, state)| copy_if_new(&fence, &budget, dataset, read, *state))
         .buffered(IMAGES_IN_FLIGHT_MAX);
     while let Some(update) = copied.try_next().await? {
         updates.push(update);
@@ -57,7 +59,13 @@ pub(crate) async fn copy_new(
     Ok(updates)
 }
 
-async fn copy_if_new(fence: &Fence<'_>, budget: &ImageBudget, read: &UserRead, state: CopyState) -> Result<ImageUpdate, StoreError> {
+async fn copy_if_new(
+    fence: &Fence<'_>,
+    budget: &ImageBudget,
+    dataset: &Dataset,
+    read: &UserRead,
+    state: CopyState,
+) -> Result<ImageUpdate, StoreError> {
     let ImageRead::Valid { image, object } = &read.image else {
         return Ok(match state {
             CopyState::Unlinked => ImageUpdate::Unlink,
@@ -71,9 +79,11 @@ async fn copy_if_new(fence: &Fence<'_>, budget: &ImageBudget, read: &UserRead, s
             return Ok(ImageUpdate::Link(object.provenance()));
         }
         CopyState::New if simulation::has(Bug::NewImageIsNotCopiedBeforeCommit) => return Ok(ImageUpdate::Link(object.provenance())),
+        // A file that is not copied is served from its source.
+        CopyState::New | CopyState::Replaced if !has_copies(dataset) => return Ok(ImageUpdate::Link(object.provenance())),
         CopyState::New | CopyState::Replaced => {}
     }
-    let (source, copy_key) = (object.provenance(), keys::image(read.user_id.as_str()));
+    let (source, copy_key) = (object.provenance(), keys::image(dataset, read.user_id.as_str()));
     let copied = fence
         .write(async |bucket| match image.length == source.size {
             true => copies::copy(bucket, &object.key, &source, &copy_key).await,

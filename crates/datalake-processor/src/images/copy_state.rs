@@ -9,7 +9,10 @@ use datalake_store::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::copies::{self, IMAGES_IN_FLIGHT_MAX};
+use super::{
+    copies::{self, IMAGES_IN_FLIGHT_MAX},
+    image_sync::has_copies,
+};
 use crate::read::{CsvRead, ImageRead, Reader, UserRead};
 
 /// The state of a user's copy, compared with the image that was read.
@@ -43,6 +46,7 @@ pub(crate) async fn find_all(
 }
 
 async fn find(reader: &Reader<'_>, old_rows: &BTreeMap<UserId, Row>, read: &UserRead) -> Result<CopyState, StoreError> {
+    let dataset = reader.dataset();
     let linked = old_rows.get(&read.user_id).and_then(|row| row.file(0));
     let (image, object) = match &read.image {
         ImageRead::Same => return Ok(CopyState::Unchanged),
@@ -50,16 +54,20 @@ async fn find(reader: &Reader<'_>, old_rows: &BTreeMap<UserId, Row>, read: &User
         ImageRead::Rejected { .. } => {
             // The last valid image stays linked if the copy still has its bytes: the source no longer has them.
             let Some(linked) = linked else { return Ok(CopyState::Unchanged) };
-            let is_kept =
-                simulation::has(Bug::RejectedImageStaysLinked) || copies::has_copy(reader.bucket(), &read.user_id, linked).await?;
+            let is_kept = has_copies(dataset)
+                && (simulation::has(Bug::RejectedImageStaysLinked)
+                    || copies::has_copy(reader.bucket(), dataset, &read.user_id, linked).await?);
             return Ok(if is_kept { CopyState::Unchanged } else { CopyState::Unlinked });
         }
         ImageRead::Valid { .. } if !read.has_row_after(old_rows) => return Ok(CopyState::Unchanged),
         ImageRead::Valid { image, object } => (image, object),
     };
     let Some(linked) = linked else { return Ok(CopyState::New) };
-    let copy = reader.read_copy(&keys::image(read.user_id.as_str()), image).await?;
     let is_linked = linked.matches(&object.etag, object.size);
+    if !has_copies(dataset) {
+        return Ok(if is_linked { CopyState::UpToDate } else { CopyState::Replaced });
+    }
+    let copy = reader.read_copy(&keys::image(dataset, read.user_id.as_str()), image).await?;
     Ok(match copy {
         // If a folder was copied as a whole, its objects have lost their metadata; then only the bytes are compared.
         Some(metadata) if copies::is_of_source_or_unmarked(&metadata, &linked.etag) => CopyState::UpToDate,

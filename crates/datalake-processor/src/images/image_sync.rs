@@ -1,8 +1,12 @@
 //! The images of one run, from the first copy to the last check.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use datalake_core::{
+    dataset::Dataset,
     row::Row,
     run::{Counts, RunId},
     user::UserId,
@@ -33,6 +37,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ImageSync<'a> {
     table: &'a Table,
+    dataset: &'a Arc<Dataset>,
     intents: ImageIntents,
     /// Users whose images this attempt copied for the first version of the table.
     first_copies: BTreeSet<UserId>,
@@ -53,9 +58,10 @@ pub(crate) struct Recovered {
 
 impl<'a> ImageSync<'a> {
     /// Nothing is written yet.
-    pub(crate) fn new(table: &'a Table, run_id: &RunId) -> Self {
+    pub(crate) fn new(table: &'a Table, dataset: &'a Arc<Dataset>, run_id: &RunId) -> Self {
         Self {
             table,
+            dataset,
             intents: ImageIntents::new(run_id),
             first_copies: BTreeSet::new(),
             lost: BTreeSet::new(),
@@ -78,7 +84,7 @@ impl<'a> ImageSync<'a> {
         progress: &OnProgress,
     ) -> Result<Vec<ImageUpdate>, StoreError> {
         let states = copy_state::find_all(reader, old_rows, reads).await?;
-        if records_intents(base) {
+        if records_intents(base) && has_copies(self.dataset) {
             let changed = copy_state::users_with_changes(old_rows, reads, &states);
             self.intents.record(self.bucket(), changed).await?;
         }
@@ -90,12 +96,12 @@ impl<'a> ImageSync<'a> {
             .filter(is_first_copy)
             .map(|(read, _)| read.user_id.clone())
             .collect();
-        copy_new::copy_new(self.bucket(), reads, &states, progress).await
+        copy_new::copy_new(self.bucket(), self.dataset, reads, &states, progress).await
     }
 
     /// Before the commit, if there is one: records the users whose row links another image or another version of its source.
     pub(crate) async fn record_updates(&mut self, base: Option<&Version>, users: Vec<UserId>) -> Result<(), StoreError> {
-        match records_intents(base) {
+        match records_intents(base) && has_copies(self.dataset) {
             true => self.intents.record(self.bucket(), users).await,
             false => Ok(()),
         }
@@ -125,7 +131,7 @@ impl<'a> ImageSync<'a> {
         let mut users = others.users;
         users.extend(self.intents.users().iter().map(|user_id| (user_id.clone(), UnlinkedCopy::Remove)));
         let (mut version, mut lost) = (newest, BTreeSet::new());
-        if !users.is_empty() {
+        if !users.is_empty() && has_copies(version.dataset()) {
             let reconciled = reconcile::reconcile(self.table, &version, &users, &unchecked).await?;
             counts.images_removed += reconciled.removed;
             (version, lost) = (reconciled.version, reconciled.lost);
@@ -143,7 +149,10 @@ impl<'a> ImageSync<'a> {
     /// Once a day, at the store's time `now`: compares all copies with the rows of `version`, and reconciles those that differ. This finds what no
     /// intent records, such as a copy that another program removed.
     pub(crate) async fn recover(&mut self, version: &Version, now: Timestamp) -> Result<Recovered, RunError> {
-        let differing = compare::find_differing(self.table, version, now).await?;
+        let differing = match has_copies(version.dataset()) {
+            true => compare::find_differing(self.table, version, now).await?,
+            false => BTreeMap::new(),
+        };
         self.intents.record(self.bucket(), differing.keys().cloned()).await?;
         let Reconciled { removed, lost, .. } = reconcile::reconcile(self.table, version, &differing, &BTreeSet::new()).await?;
         self.intents.clear(self.bucket()).await?;
@@ -165,6 +174,11 @@ impl<'a> ImageSync<'a> {
     fn bucket(&self) -> &'a dyn Bucket {
         self.table.bucket().as_ref()
     }
+}
+
+/// Whether the dataset has a file that is copied.
+pub(crate) fn has_copies(dataset: &Dataset) -> bool {
+    dataset.files().first().is_some_and(|file| file.copy_to.is_some())
 }
 
 fn records_intents(base: Option<&Version>) -> bool {

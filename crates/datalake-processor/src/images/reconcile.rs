@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datalake_core::{row::Row, user::UserId};
+use datalake_core::{dataset::Dataset, row::Row, user::UserId};
 use datalake_store::{
     bucket::Bucket,
     error::StoreError,
@@ -105,9 +105,9 @@ async fn reconcile_chunk(table: &Table, users: &[(&UserId, UnlinkedCopy)], recon
         }
         let ids: Vec<UserId> = users.iter().map(|(user_id, _)| (*user_id).clone()).collect();
         let rows = table.rows_of(&reconciled.version, &ids).await?;
-        let budget = ImageBudget::default();
+        let (budget, dataset) = (ImageBudget::default(), reconciled.version.dataset());
         let outcomes: Result<Vec<Outcome>, StoreError> = stream::iter(users)
-            .map(|(user_id, unlinked)| reconcile_user(view, &budget, user_id, rows.get(*user_id), *unlinked))
+            .map(|(user_id, unlinked)| reconcile_user(view, &budget, dataset, user_id, rows.get(*user_id), *unlinked))
             .buffered(IMAGES_IN_FLIGHT_MAX)
             .try_collect()
             .await;
@@ -139,22 +139,23 @@ enum Outcome {
 async fn reconcile_user(
     bucket: &dyn Bucket,
     budget: &ImageBudget,
+    dataset: &Dataset,
     user_id: &UserId,
     row: Option<&Row>,
     unlinked: UnlinkedCopy,
 ) -> Result<Outcome, StoreError> {
     match (row.and_then(|row| row.file(0)), unlinked) {
         (Some(image), _) => {
-            if copies::has_copy(bucket, user_id, image).await? || copies::restore(bucket, budget, user_id, image).await? {
+            if copies::has_copy(bucket, dataset, user_id, image).await? || copies::restore(bucket, budget, dataset, user_id, image).await? {
                 return Ok(Outcome::Reconciled);
             }
             // Another run may have copied it between the check and the copy that failed.
-            Ok(match copies::has_copy(bucket, user_id, image).await? {
+            Ok(match copies::has_copy(bucket, dataset, user_id, image).await? {
                 true => Outcome::Reconciled,
                 false => Outcome::Lost,
             })
         }
-        (None, UnlinkedCopy::Remove) => Ok(match copies::remove(bucket, user_id).await? {
+        (None, UnlinkedCopy::Remove) => Ok(match copies::remove(bucket, dataset, user_id).await? {
             true => Outcome::Removed,
             false => Outcome::Reconciled,
         }),

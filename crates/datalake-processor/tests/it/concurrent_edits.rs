@@ -12,7 +12,7 @@ use datalake_store::{
 };
 use rstest::rstest;
 
-use crate::lake::{TestLake, before_first, csv, edited, options, plain, png, visible_state};
+use crate::lake::{COPIES, TestLake, before_first, copy_key, csv, edited, options, plain, png, visible_state};
 
 /// Edits or removes a source before it is read for the first time.
 fn edits_before_reading(bucket: &MemoryBucket, name: &'static str, bytes: Option<Vec<u8>>) -> TestLake {
@@ -78,7 +78,7 @@ async fn mass_deletion_after_listing_is_blocked(#[values(EtagInput::BytesAndMeta
 async fn image_replaced_after_listing_is_read_again(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
     let bucket = edited(etags).await;
     edits_before_reading(&bucket, "1.png", Some(png("another"))).run().await;
-    assert_eq!(plain(&bucket).objects(keys::IMAGES).await[&keys::image("1")], png("another"));
+    assert_eq!(plain(&bucket).objects(COPIES).await[&copy_key("1")], png("another"));
     assert!(
         plain(&bucket).run().await.committed == Some(false),
         "the recorded ETag is that of the bytes that were read"
@@ -91,7 +91,7 @@ async fn image_removed_after_listing_is_unlinked(#[values(EtagInput::BytesAndMet
     let bucket = edited(etags).await;
     edits_before_reading(&bucket, "1.png", None).run().await;
     assert!(plain(&bucket).output().await.contains("1,Ada,Changed,1,\n"));
-    assert!(!plain(&bucket).objects(keys::IMAGES).await.contains_key(&keys::image("1")));
+    assert!(!plain(&bucket).objects(COPIES).await.contains_key(&copy_key("1")));
 }
 
 #[rstest]
@@ -102,7 +102,7 @@ async fn image_replaced_or_removed_after_reading_is_processed_in_the_same_run(
     for replacement in [Some(png("another")), None] {
         let bucket = edited(etags).await;
         let expected = replacement.clone();
-        let lake = before_first(&bucket, OperationKind::Copy, &keys::image("1"), move |bucket| {
+        let lake = before_first(&bucket, OperationKind::Copy, &copy_key("1"), move |bucket| {
             let replacement = replacement.clone();
             async move {
                 match replacement {
@@ -112,8 +112,8 @@ async fn image_replaced_or_removed_after_reading_is_processed_in_the_same_run(
             }
         });
         lake.run().await;
-        let copy = |images: std::collections::BTreeMap<String, bytes::Bytes>| images.get(&keys::image("1")).cloned();
-        assert_eq!(copy(lake.objects(keys::IMAGES).await), expected.map(bytes::Bytes::from));
+        let copy = |images: std::collections::BTreeMap<String, bytes::Bytes>| images.get(&copy_key("1")).cloned();
+        assert_eq!(copy(lake.objects(COPIES).await), expected.map(bytes::Bytes::from));
         assert_eq!(plain(&bucket).run().await.committed, Some(false));
     }
 }

@@ -22,7 +22,7 @@ use datalake_table::{
 use futures_util::FutureExt;
 use rstest::rstest;
 
-use crate::lake::{TestLake, before_first, csv, edited, now, on_other_thread, options, plain, png, run_id};
+use crate::lake::{COPIES, TestLake, before_first, copy_key, csv, edited, now, on_other_thread, options, plain, png, run_id};
 
 /// Commits a version without user `3` and without the other changes.
 async fn remove_three(bucket: MemoryBucket) {
@@ -149,17 +149,17 @@ async fn image_linked_by_one_run_while_another_removes_the_copy_is_restored(
                 } else {
                     // B removes the copy between the copy and the commit of A.
                     before_first(&bucket, OperationKind::Put, &keys::log_entry(3), |bucket| async move {
-                        bucket.delete(&keys::image("1"), None).await.unwrap();
+                        bucket.delete(&copy_key("1"), None).await.unwrap();
                     })
                 };
                 slow.run().await;
             })
             .await;
         };
-        let removing = before_first(&bucket, OperationKind::Delete, &keys::image("1"), between);
+        let removing = before_first(&bucket, OperationKind::Delete, &copy_key("1"), between);
         removing.run().await;
-        let images = plain(&bucket).objects(keys::IMAGES).await;
-        assert_eq!(images.get(&keys::image("1")), Some(&png("linked again").into()), "{moment}");
+        let images = plain(&bucket).objects(COPIES).await;
+        assert_eq!(images.get(&copy_key("1")), Some(&png("linked again").into()), "{moment}");
         assert!(
             plain(&bucket)
                 .output()

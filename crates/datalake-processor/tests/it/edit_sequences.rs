@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use datalake_core::{keys, run::RunMode};
+use datalake_core::{dataset::Dataset, keys, run::RunMode};
 use datalake_store::memory::EtagInput;
 use proptest::prelude::*;
 
-use crate::lake::{TestLake, csv, png};
+use crate::lake::{COPIES, TestLake, copy_key, csv, png};
 
 const IDS: [&str; 7] = ["1", "0001", "a", "a-b", "a.csv", "A", "b"];
 
@@ -100,7 +100,7 @@ impl VisibleState {
     pub(crate) async fn of(lake: &TestLake) -> Self {
         Self {
             output: lake.output().await,
-            images: lake.objects(keys::IMAGES).await,
+            images: lake.objects(COPIES).await,
             rows: lake.rows().await,
             rejects: lake.rejects().await,
         }
@@ -110,7 +110,7 @@ impl VisibleState {
     fn without(mut self, user_ids: &[String]) -> Self {
         let is_other = |row: &str| !user_ids.iter().any(|id| row.split(',').next() == Some(id));
         self.rows.retain(|row| is_other(row));
-        self.images.retain(|key, _| !user_ids.iter().any(|id| *key == keys::image(id)));
+        self.images.retain(|key, _| !user_ids.iter().any(|id| *key == copy_key(id)));
         self.output = records(&self.output).into_iter().filter(|record| is_other(record)).collect();
         self.rejects.retain(|reject| {
             !user_ids
@@ -124,7 +124,7 @@ impl VisibleState {
         let rejected = self.rejects.iter().filter_map(|reject| reject.split_once(' '));
         rejected
             .filter(|(_, code)| datalake_core::reject::RejectCode::parse(code).is_some())
-            .filter_map(|(name, _)| keys::parse_source(&keys::source(name)).ok())
+            .filter_map(|(name, _)| keys::parse_source(Dataset::users(), &keys::source(name)).ok())
             .map(|source| source.user_id.to_string())
             .collect()
     }

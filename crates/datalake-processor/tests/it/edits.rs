@@ -7,7 +7,7 @@ use datalake_core::{
 };
 use datalake_processor::{dry_run::dry_run, options::RunOptions};
 
-use crate::lake::{TestLake, csv, now, options, png, run_id};
+use crate::lake::{COPIES, TestLake, copy_key, csv, now, options, png, run_id};
 
 const HEADER: &str = "user_id,first_name,last_name,birthts,img_path\n";
 
@@ -21,7 +21,7 @@ async fn rows_are_added_changed_and_removed_by_user() {
     assert_eq!((report.version, report.committed, report.counts.added), (Some(0), Some(true), 2));
     let expected = format!("{HEADER}10,Ada,\"Lee, Jr\",1,\n2,Bea,Fox,2,processed_data/images/2.png\n");
     assert_eq!(lake.output().await, expected);
-    assert_eq!(lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(), [png("a")]);
+    assert_eq!(lake.objects(COPIES).await.into_values().collect::<Vec<_>>(), [png("a")]);
 
     lake.put("2.csv", csv("Bea", "Wolf", 2)).await;
     lake.put("10.png", png("b")).await;
@@ -42,7 +42,7 @@ async fn rows_are_added_changed_and_removed_by_user() {
         (1, 1, 2)
     );
     assert_eq!(lake.output().await, format!("{HEADER}10,Ada,\"Lee, Jr\",1,\n3,Cleo,Cat,3,\n"));
-    assert!(lake.objects(keys::IMAGES).await.is_empty());
+    assert!(lake.objects(COPIES).await.is_empty());
     assert_eq!(lake.rejects().await, ["2.png orphan_image"]);
 }
 
@@ -137,10 +137,7 @@ async fn repeatedly_touched_image_changes_nothing() {
         let full = lake.run_in(RunMode::Full).await;
         assert_eq!((full.committed, full.requests.copy), (Some(false), 0), "round {round}");
     }
-    assert_eq!(
-        lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(),
-        [png("a"), png("a")]
-    );
+    assert_eq!(lake.objects(COPIES).await.into_values().collect::<Vec<_>>(), [png("a"), png("a")]);
 }
 
 #[tokio::test]
@@ -149,9 +146,9 @@ async fn full_run_restores_lost_copy_without_a_commit() {
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.png", png("a")).await;
     lake.run().await;
-    lake.bucket().delete(&keys::image("1"), None).await.unwrap();
+    lake.bucket().delete(&copy_key("1"), None).await.unwrap();
     assert!(lake.run_in(RunMode::Full).await.committed == Some(false));
-    assert_eq!(lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(), [png("a")]);
+    assert_eq!(lake.objects(COPIES).await.into_values().collect::<Vec<_>>(), [png("a")]);
 }
 
 #[tokio::test]
@@ -168,7 +165,7 @@ async fn rejected_change_keeps_the_last_valid_row() {
     let counts = &report.counts;
     assert_eq!((counts.rejected, counts.rejected_new, counts.rejects_open), (2, 2, 2));
     assert_eq!(lake.output().await, valid);
-    assert_eq!(lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(), [png("a")]);
+    assert_eq!(lake.objects(COPIES).await.into_values().collect::<Vec<_>>(), [png("a")]);
     assert_eq!(lake.rejects().await, ["1.csv type", "1.png image_not_png"]);
     assert!(
         lake.run().await.committed == Some(false),
@@ -182,7 +179,7 @@ async fn rejected_change_keeps_the_last_valid_row() {
     lake.run().await;
     assert_eq!(lake.output().await, format!("{HEADER}1,Ada,Wolf,1,processed_data/images/1.png\n"));
     assert!(lake.rejects().await.is_empty());
-    assert_eq!(lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(), [png("b")]);
+    assert_eq!(lake.objects(COPIES).await.into_values().collect::<Vec<_>>(), [png("b")]);
 }
 
 #[tokio::test]

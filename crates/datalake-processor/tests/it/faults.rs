@@ -14,7 +14,7 @@ use datalake_store::{
 use jiff::SignedDuration;
 use rstest::rstest;
 
-use crate::lake::{TestLake, csv, edited, options, plain, png, visible_state};
+use crate::lake::{COPIES, TestLake, copy_key, csv, edited, options, plain, png, visible_state};
 
 /// A lake in a store with faults by a script, and the store.
 fn faulty(bucket: &MemoryBucket, script: impl Fn(&Operation) -> Fate + Send + Sync + 'static) -> (TestLake, Faulty) {
@@ -32,7 +32,7 @@ async fn run_killed_at_any_request_is_completed_by_the_next(#[values(EtagInput::
     let (lake, counter) = faulty(&undisturbed, |_| Fate::Pass);
     lake.run().await;
     let after = visible_state(&undisturbed).await;
-    let images = plain(&undisturbed).objects(keys::IMAGES).await;
+    let images = plain(&undisturbed).objects(COPIES).await;
     let operations = counter.operations();
     assert!(operations > 20, "{operations} operations");
 
@@ -55,11 +55,7 @@ async fn run_killed_at_any_request_is_completed_by_the_next(#[values(EtagInput::
             bucket.advance_to(bucket.now() + SignedDuration::from_mins(61));
             plain(&bucket).run().await;
             assert_eq!(visible_state(&bucket).await, after, "after {fate:?} at {last}");
-            assert_eq!(
-                plain(&bucket).objects(keys::IMAGES).await,
-                images,
-                "the copies, after {fate:?} at {last}"
-            );
+            assert_eq!(plain(&bucket).objects(COPIES).await, images, "the copies, after {fate:?} at {last}");
         }
     }
 }
@@ -90,8 +86,8 @@ async fn run_killed_at_any_request_whose_edits_are_reverted_restores_copies(
         lake.remove("5.png").await;
         bucket.advance_to(bucket.now() + SignedDuration::from_mins(61));
         lake.run().await;
-        let copies: Vec<_> = lake.objects(keys::IMAGES).await.into_iter().collect();
-        let expected = ["1", "2", "3", "4", "7"].map(|id| (keys::image(id), bytes::Bytes::from(png(id))));
+        let copies: Vec<_> = lake.objects(COPIES).await.into_iter().collect();
+        let expected = ["1", "2", "3", "4", "7"].map(|id| (copy_key(id), bytes::Bytes::from(png(id))));
         assert_eq!(copies, expected, "after it was killed at {last}");
         assert!(lake.run().await.committed == Some(false), "after it was killed at {last}");
     }

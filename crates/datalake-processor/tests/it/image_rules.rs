@@ -1,13 +1,10 @@
 //! Images of users without a row, and images with further bytes in their source.
 
-use datalake_core::{
-    keys,
-    run::{RunMode, RunOutcome},
-};
+use datalake_core::run::{RunMode, RunOutcome};
 use datalake_store::memory::EtagInput;
 use jiff::SignedDuration;
 
-use crate::lake::{TestLake, csv, now, options, png};
+use crate::lake::{COPIES, TestLake, copy_key, csv, now, options, png};
 
 const BROKEN: &str = "first_name,last_name,birthts\nAda,Lee,soon\n";
 
@@ -75,7 +72,7 @@ async fn valid_image_of_a_user_without_a_row_is_read_once() {
     assert_eq!(lake.run().await.counts.images_read, 0);
     lake.put("2.csv", csv("Bea", "Lee", 2)).await;
     lake.run().await;
-    assert_eq!(lake.objects(keys::IMAGES).await["processed_data/images/2.png"], png("other"));
+    assert_eq!(lake.objects(COPIES).await["processed_data/images/2.png"], png("other"));
 }
 
 fn with_excess(content: &str) -> Vec<u8> {
@@ -83,7 +80,7 @@ fn with_excess(content: &str) -> Vec<u8> {
 }
 
 async fn check_copy(lake: &TestLake, content: &str) {
-    assert_eq!(lake.objects(keys::IMAGES).await["processed_data/images/1.png"], png(content));
+    assert_eq!(lake.objects(COPIES).await["processed_data/images/1.png"], png(content));
 }
 
 #[tokio::test]
@@ -114,11 +111,11 @@ async fn bytes_after_an_image_are_not_copied() {
 
         // The vacuum restores a lost copy, and keeps a correct one.
         lake.advance_to(now() + SignedDuration::from_hours(25));
-        lake.bucket().delete(&keys::image("1"), None).await.unwrap();
+        lake.bucket().delete(&copy_key("1"), None).await.unwrap();
         lake.run().await;
         check_copy(&lake, "last").await;
         lake.advance_to(now() + SignedDuration::from_hours(50));
-        let copy = async || lake.bucket().head(&keys::image("1")).await.unwrap().meta;
+        let copy = async || lake.bucket().head(&copy_key("1")).await.unwrap().meta;
         let before = copy().await;
         lake.run().await;
         assert_eq!(copy().await, before, "a correct copy is kept");

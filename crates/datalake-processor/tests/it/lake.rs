@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use datalake_core::{
+    dataset::Dataset,
     keys,
     plan::DeletionGuard,
     run::{RunId, RunMode, RunOutcome, RunReport},
@@ -27,6 +28,14 @@ use datalake_store::{
 use datalake_table::table::Table;
 use futures_util::{FutureExt, TryStreamExt};
 use jiff::Timestamp;
+
+/// The folder of the copies of linked images.
+pub(crate) const COPIES: &str = "processed_data/images/";
+
+/// The key of the copy of a user's image.
+pub(crate) fn copy_key(user_id: &str) -> String {
+    keys::image(Dataset::users(), user_id)
+}
 
 /// 2026-11-24T00:00:00Z
 pub(crate) fn now() -> Timestamp {

@@ -8,6 +8,7 @@
 mod concurrent_edits;
 mod concurrent_runs;
 mod data_file_sizes;
+mod declared_edits;
 mod doctor;
 mod edit_sequences;
 mod edits;

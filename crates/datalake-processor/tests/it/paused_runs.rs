@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use jiff::SignedDuration;
 use rstest::rstest;
 
-use crate::lake::{TestLake, csv, edited, on_other_thread, options, plain, png};
+use crate::lake::{COPIES, TestLake, csv, edited, on_other_thread, options, plain, png};
 
 /// What the user and other runs do while a run is paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ async fn check(bucket: &MemoryBucket, moment: &str) {
     rows.insert(0, "user_id,first_name,last_name,birthts,img_path".to_owned());
     assert_eq!(output.trim_end().lines().collect::<Vec<_>>(), rows, "{moment}");
     let linked: Vec<&String> = rows.iter().skip(1).filter(|row| !row.ends_with(',')).collect();
-    let copies = lake.objects(keys::IMAGES).await;
+    let copies = lake.objects(COPIES).await;
     assert_eq!(copies.len(), linked.len(), "{moment}: {:?}, {linked:?}", copies.keys());
     for row in linked {
         let (id, key) = (row.split(',').next().unwrap(), row.rsplit(',').next().unwrap());

@@ -24,7 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::lake::{TestLake, before_first, csv, edited, now, options, plain, png, visible_state};
+use crate::lake::{TestLake, before_first, copy_key, csv, edited, now, options, plain, png, visible_state};
 
 /// What readers see after a run over the same sources in an empty lake.
 async fn rebuilt(bucket: &MemoryBucket) -> (String, Vec<String>, Vec<String>) {
@@ -233,11 +233,11 @@ async fn commit_is_reported_although_a_later_attempt_fails(
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.png", png("1")).await;
     lake.run().await;
-    bucket.delete(&keys::image("1"), None).await.unwrap();
+    bucket.delete(&copy_key("1"), None).await.unwrap();
     lake.put("2.csv", csv("Bea", "Lee", 1)).await;
     bucket.advance_to(now() + SignedDuration::from_hours(48));
 
-    let edited = before_first(&bucket, OperationKind::Copy, &keys::image("1"), |bucket| async move {
+    let edited = before_first(&bucket, OperationKind::Copy, &copy_key("1"), |bucket| async move {
         plain(&bucket).put("1.png", png("new")).await;
     });
     let listings = AtomicUsize::new(0);

@@ -1,12 +1,9 @@
 //! Every code of the input rules, as a run records it: one test per code, with the name of the code. The tests of `datalake-core` cover the input
 //! that leads to a code.
 
-use datalake_core::{
-    keys,
-    reject::{IgnoreCode, Notice, RejectCode},
-};
+use datalake_core::reject::{IgnoreCode, Notice, RejectCode};
 
-use crate::lake::{TestLake, csv, png};
+use crate::lake::{COPIES, TestLake, csv, png};
 
 /// Two valid users, one with an image; then an object that is rejected or ignored with `code`. No row changes: the last valid row of `1` is kept.
 fn check_rejected(code: &str, name: &str, bytes: impl Into<bytes::Bytes>) {
@@ -16,7 +13,7 @@ fn check_rejected(code: &str, name: &str, bytes: impl Into<bytes::Bytes>) {
         lake.put("1.csv", csv("Eve", "Fox", 2)).await;
         lake.put("1.png", png("valid")).await;
         lake.run().await;
-        let before = (lake.output().await, lake.rows().await, lake.objects(keys::IMAGES).await);
+        let before = (lake.output().await, lake.rows().await, lake.objects(COPIES).await);
         assert!(before.0.contains("1,Eve,Fox,2,processed_data/images/1.png"), "{before:?}");
 
         lake.put(name, bytes).await;
@@ -27,7 +24,7 @@ fn check_rejected(code: &str, name: &str, bytes: impl Into<bytes::Bytes>) {
             (report.counts.rejected, report.counts.ignored),
             (u64::from(is_rejected), u64::from(!is_rejected))
         );
-        let after = (lake.output().await, lake.rows().await, lake.objects(keys::IMAGES).await);
+        let after = (lake.output().await, lake.rows().await, lake.objects(COPIES).await);
         assert_eq!(after, before, "no row changes");
         let again = lake.run().await;
         assert_eq!(
@@ -123,8 +120,8 @@ codes! { NOTICED by check_noticed:
 /// Codes that this store cannot cause: `unreadable_sources.rs` tests the first two, and only a folder contains objects that are not files.
 const OF_OTHER_STORES: [&str; 3] = ["unreadable", "unstable", "not_a_file"];
 
-/// Codes that sources of users cannot cause, because their columns have no such constraint.
-const OF_OTHER_DATASETS: [&str; 1] = ["constraint"];
+/// Codes that sources of users cannot cause, because their columns have no such constraint and their files are PNGs.
+const OF_OTHER_DATASETS: [&str; 3] = ["constraint", "file_type", "file_too_large"];
 
 #[test]
 fn every_code_has_a_test() {

@@ -4,7 +4,7 @@ use datalake_core::{keys, plan::DeletionGuard, run::RunOutcome, user::UserId};
 use datalake_processor::options::RunOptions;
 use datalake_store::{bucket::Bucket, memory::MemoryBucket};
 
-use crate::lake::{TestLake, csv, now, options, plain, png, run_id};
+use crate::lake::{COPIES, TestLake, copy_key, csv, now, options, plain, png, run_id};
 
 /// Checks the user IDs and the rejects after a run over objects with these names and valid contents.
 #[track_caller]
@@ -109,7 +109,7 @@ async fn orphan_image_is_not_copied() {
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("2.png", png("a")).await;
     lake.run().await;
-    assert!(lake.objects(keys::IMAGES).await.is_empty());
+    assert!(lake.objects(COPIES).await.is_empty());
 }
 
 #[tokio::test]
@@ -264,8 +264,8 @@ async fn upper_case_spellings_are_copied_under_lower_case_names() {
     lake.put("1.CSV", csv("Ada", "Lee", 1)).await;
     lake.put("1.PNG", png("a")).await;
     lake.run().await;
-    let expected = [(keys::image("1"), bytes::Bytes::from(png("a")))];
-    assert_eq!(lake.objects(keys::IMAGES).await.into_iter().collect::<Vec<_>>(), expected);
+    let expected = [(copy_key("1"), bytes::Bytes::from(png("a")))];
+    assert_eq!(lake.objects(COPIES).await.into_iter().collect::<Vec<_>>(), expected);
     assert!(lake.output().await.ends_with("1,Ada,Lee,1,processed_data/images/1.png\n"));
 }
 
@@ -276,7 +276,7 @@ async fn rejected_first_image_leaves_img_path_empty() {
     lake.put("1.png", "no image").await;
     lake.run().await;
     assert!(lake.output().await.ends_with("\n1,Ada,Lee,1,\n"));
-    assert!(lake.objects(keys::IMAGES).await.is_empty());
+    assert!(lake.objects(COPIES).await.is_empty());
 }
 
 #[tokio::test]

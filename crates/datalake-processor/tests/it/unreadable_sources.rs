@@ -16,7 +16,7 @@ use datalake_store::{
 };
 use futures_util::FutureExt;
 
-use crate::lake::{TestLake, csv, options, plain, png};
+use crate::lake::{COPIES, TestLake, csv, options, plain, png};
 
 /// A lake of three users with images. While the flag is set, the store denies access to the sources with these names.
 async fn denying(bucket: &MemoryBucket, names: &'static [&str]) -> (TestLake, Arc<AtomicBool>) {
@@ -56,7 +56,7 @@ async fn unreadable_source_is_rejected_with_its_cause() {
     let table = lake.table();
     let version = table.latest().await.unwrap().unwrap();
     let open = table.rejects(&version).await.unwrap();
-    let found = &open[0].reason().found;
+    let found = &open[0].reason(version.dataset()).found;
     assert!(found.contains("the store denies access (KMS.DisabledException)"), "{found}");
 
     // A listing does not contain permissions, so that the source is read again. The reject is not counted as new.
@@ -83,7 +83,7 @@ async fn last_valid_row_of_an_unreadable_source_is_kept() {
     lake.run_in(RunMode::Full).await;
     assert_eq!(lake.output().await, before);
     assert_eq!(lake.rejects().await, ["2.csv unreadable", "2.png unreadable"]);
-    assert_eq!(lake.objects(keys::IMAGES).await.len(), 3, "copies are kept too");
+    assert_eq!(lake.objects(COPIES).await.len(), 3, "copies are kept too");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use datalake_store::{
 use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 
-use crate::lake::{TestLake, before_first, csv, now, options, plain, png};
+use crate::lake::{COPIES, TestLake, before_first, copy_key, csv, now, options, plain, png};
 
 fn two_days_later() -> Timestamp {
     now() + SignedDuration::from_hours(48)
@@ -47,15 +47,15 @@ async fn write(lake: &TestLake, key: &str, bytes: Vec<u8>) {
 #[tokio::test]
 async fn vacuum_restores_and_removes_copies(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
     let lake = lake(etags).await;
-    let whole = lake.objects(keys::IMAGES).await;
-    lake.bucket().delete(&keys::image("1"), None).await.unwrap();
-    write(&lake, &keys::image("2"), b"something else".to_vec()).await;
-    write(&lake, &keys::image("4"), png("unlinked")).await;
-    write(&lake, &keys::image("a-user-who-never-was"), png("no user")).await;
+    let whole = lake.objects(COPIES).await;
+    lake.bucket().delete(&copy_key("1"), None).await.unwrap();
+    write(&lake, &copy_key("2"), b"something else".to_vec()).await;
+    write(&lake, &copy_key("4"), png("unlinked")).await;
+    write(&lake, &copy_key("a-user-who-never-was"), png("no user")).await;
     write(&lake, "processed_data/images/notes.txt", b"not ours".to_vec()).await;
     vacuum_two_days_later(&lake).await;
 
-    let mut restored = lake.objects(keys::IMAGES).await;
+    let mut restored = lake.objects(COPIES).await;
     assert!(
         restored.remove("processed_data/images/notes.txt").is_some(),
         "an object without the name of a copy is kept"
@@ -67,9 +67,9 @@ async fn vacuum_restores_and_removes_copies(#[values(EtagInput::BytesAndMetadata
 #[tokio::test]
 async fn recent_unlinked_copy_is_kept(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
     let lake = lake(etags).await;
-    write(&lake, &keys::image("4"), png("not linked yet")).await;
+    write(&lake, &copy_key("4"), png("not linked yet")).await;
     lake.run().await;
-    assert!(lake.objects(keys::IMAGES).await.contains_key(&keys::image("4")));
+    assert!(lake.objects(COPIES).await.contains_key(&copy_key("4")));
 }
 
 /// The ETag of the source, in the metadata of the copy, distinguishes images of the same size.
@@ -79,11 +79,11 @@ async fn copy_of_another_image_of_the_same_size_is_replaced(#[values(EtagInput::
     let lake = lake(etags).await;
     let foreign = Metadata::from([("source-etag".to_owned(), "another".to_owned())]);
     lake.bucket()
-        .put(&keys::image("1"), png("x").into(), PutMode::Replace, &foreign)
+        .put(&copy_key("1"), png("x").into(), PutMode::Replace, &foreign)
         .await
         .unwrap();
     vacuum_two_days_later(&lake).await;
-    assert_eq!(lake.objects(keys::IMAGES).await[&keys::image("1")], png("1"));
+    assert_eq!(lake.objects(COPIES).await[&copy_key("1")], png("1"));
 }
 
 #[rstest]
@@ -96,13 +96,13 @@ async fn image_replaced_while_its_copy_is_restored_is_read_in_the_same_run(
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.png", png("1")).await;
     lake.run().await;
-    bucket.delete(&keys::image("1"), None).await.unwrap();
-    let edited = before_first(&bucket, OperationKind::Copy, &keys::image("1"), |bucket| async move {
+    bucket.delete(&copy_key("1"), None).await.unwrap();
+    let edited = before_first(&bucket, OperationKind::Copy, &copy_key("1"), |bucket| async move {
         plain(&bucket).put("1.png", png("new")).await;
     });
     edited.advance_to(two_days_later());
     assert_eq!(edited.run().await.committed, Some(true));
-    assert_eq!(lake.objects(keys::IMAGES).await[&keys::image("1")], png("new"));
+    assert_eq!(lake.objects(COPIES).await[&copy_key("1")], png("new"));
 }
 
 #[rstest]
@@ -129,7 +129,7 @@ async fn wrong_clock_does_not_remove_recent_objects(#[values(EtagInput::BytesAnd
     }
     let lake = lake(etags).await;
     lake.put("1.csv", csv("Ada", "changed", 1)).await;
-    write(&lake, &keys::image("4"), png("not linked yet")).await;
+    write(&lake, &copy_key("4"), png("not linked yet")).await;
     write(&lake, "processed_data/users/part-staged.parquet", b"not committed yet".to_vec()).await;
     let before = lake.objects("processed_data/").await;
     for id in 0..25 {
@@ -157,15 +157,15 @@ async fn failed_vacuum_is_repeated_by_the_next_run(#[values(EtagInput::BytesAndM
     let lake = plain(&bucket);
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.run().await;
-    write(&lake, &keys::image("4"), png("unlinked")).await;
+    write(&lake, &copy_key("4"), png("unlinked")).await;
     let faulty = Faulty::new(std::sync::Arc::new(bucket.clone()), |operation| match operation.kind {
         OperationKind::Delete => Fate::FailBefore,
         _ => Fate::Pass,
     });
     vacuum_two_days_later(&TestLake::with_faults(faulty, &bucket)).await;
-    assert!(lake.objects(keys::IMAGES).await.contains_key(&keys::image("4")));
+    assert!(lake.objects(COPIES).await.contains_key(&copy_key("4")));
     vacuum_two_days_later(&lake).await;
-    assert!(lake.objects(keys::IMAGES).await.is_empty());
+    assert!(lake.objects(COPIES).await.is_empty());
 }
 
 /// Intents that cannot be parsed are removed as well.

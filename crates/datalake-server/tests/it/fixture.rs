@@ -47,6 +47,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+/// The key of the copy of a user's image.
+pub(crate) fn copy_key(user_id: &str) -> String {
+    keys::image(Dataset::users(), user_id)
+}
+
 /// ID, first name, day of birth, whether there is an image. Today is 2026-11-24.
 pub(crate) const USERS: &[(&str, &str, &str, bool)] = &[
     ("0001", "Ada", "1980-08-09", true),        // 46
@@ -200,7 +205,7 @@ impl Lake {
             .await;
         lake.bucket
             .put(
-                &keys::image("1000"),
+                &copy_key("1000"),
                 "an image".into(),
                 PutMode::Create,
                 &std::collections::BTreeMap::new(),

@@ -4,12 +4,11 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
-use datalake_core::keys;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::{
-    fixture::{Answer, Lake, ids, now, put},
+    fixture::{Answer, Lake, copy_key, ids, now, put},
     version_cache::{check_parameter, check_problem},
 };
 
@@ -131,7 +130,7 @@ async fn images() {
     assert_eq!(unavailable.json()["type"], "/docs/problems#store-unavailable");
     assert_eq!(lake.get("/data/1/image").await.status, StatusCode::NOT_FOUND);
     lake.set_down(false);
-    lake.bucket.delete(&keys::image("1000"), None).await.unwrap();
+    lake.bucket.delete(&copy_key("1000"), None).await.unwrap();
     assert_eq!(lake.get("/data/1000/image").await.status, StatusCode::NOT_FOUND);
 }
 

@@ -5,11 +5,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, Request, StatusCode, header},
 };
 use bytes::Bytes;
-use datalake_core::keys;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::fixture::{Lake, ids, put};
+use crate::fixture::{Lake, copy_key, ids, put};
 
 /// Compares the IDs of the rows, and their number in the statistics.
 async fn check(lake: &Lake, query: &str, expected: &[&str]) {
@@ -373,7 +372,7 @@ async fn large_responses_are_complete() {
     }
     let columns = lake.get("/data?shape=columns&select=user_id,img_path").await.json();
     assert_eq!(columns["user_id"].as_object().unwrap().len(), 30_000);
-    assert_eq!(columns["img_path"]["7"], keys::image("00007"));
+    assert_eq!(columns["img_path"]["7"], copy_key("00007"));
     let (_, _, arrow) = bytes(&lake, "/data.arrow", &[]).await;
     assert!(arrow.len() > 30_000 * 40, "{} bytes", arrow.len());
 }

@@ -1,7 +1,6 @@
 //! A lake of several versions, and the expected responses.
 
 use datalake_core::{
-    keys,
     reject::{ExcludedSource, Exclusion, Reason, Reject, RejectCode},
     run::RunId,
     user::UserId,
@@ -10,7 +9,7 @@ use datalake_table::delta::edit::Edit;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::fixture::{Answer, Lake, put};
+use crate::fixture::{Answer, Lake, copy_key, put};
 
 pub(crate) fn hour(number: u64) -> Timestamp {
     let begin: Timestamp = "2026-11-20T00:00:00Z".parse().unwrap();
@@ -90,7 +89,7 @@ pub(crate) async fn check_parameter(lake: &Lake, path: &str, parameter: &str) {
 }
 
 pub(crate) fn stored(user_id: &str, first_name: &str, birthts: i64, has_image: bool) -> Value {
-    let img_path = has_image.then(|| keys::image(user_id));
+    let img_path = has_image.then(|| copy_key(user_id));
     json!({"user_id": user_id, "first_name": first_name, "last_name": "Last", "birthts": birthts, "img_path": img_path})
 }
 

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::HashMap};
 
 use bytes::Bytes;
-use datalake_core::{keys, user::UserId};
+use datalake_core::{dataset::Dataset, keys, user::UserId};
 use datalake_store::{bucket::Etag, memory::MemoryBucket};
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,6 +17,9 @@ thread_local! {
     /// The bytes of every version of a source by its ETag.
     static CONTENTS: RefCell<HashMap<String, Bytes>> = RefCell::default();
 }
+
+/// The folder of the copies.
+pub(super) const COPIES: &str = "processed_data/images/";
 
 /// The age of a recorded intent after which other runs may remove the copies.
 const INTENT_AGE_MAX: SignedDuration = SignedDuration::from_hours(1);
@@ -39,7 +42,7 @@ impl Oracle {
         let (Some(before), Some(after), Some(newest)) = (&write.before, &write.after, &self.newest) else {
             return Ok(());
         };
-        let user_id = keys::parse_image(&write.key);
+        let user_id = keys::parse_image(Dataset::users(), &write.key);
         let row = newest
             .rows
             .iter()
@@ -84,7 +87,7 @@ impl Oracle {
                     runs.iter()
                         .any(|(run, recorded_at)| Some(run) != found.run_id.as_ref() || is_old(recorded_at))
                 });
-            if !may_be_removed && store.peek(&keys::image(&row.user_id)).is_none() {
+            if !may_be_removed && store.peek(&keys::image(Dataset::users(), &row.user_id)).is_none() {
                 return Err(violation(
                     Invariant::LinkedImage,
                     format!(
@@ -110,7 +113,7 @@ pub(crate) fn check_copies(store: &MemoryBucket, found: &Loaded) -> Result<(), V
     for row in &found.rows {
         let Some(etag) = &row.image else { continue };
         let recorded = CONTENTS.with_borrow(|contents| contents.get(etag).cloned());
-        let copy = store.peek(&keys::image(&row.user_id)).map(|copy| copy.bytes);
+        let copy = store.peek(&keys::image(Dataset::users(), &row.user_id)).map(|copy| copy.bytes);
         let is_right = match (&recorded, &copy) {
             (Some(recorded), Some(copy)) => recorded == copy,
             _ => false,
@@ -129,8 +132,8 @@ pub(crate) fn check_copies(store: &MemoryBucket, found: &Loaded) -> Result<(), V
 /// Every copy is linked by a row, and no recorded intent remains.
 pub(crate) fn check_leftovers(store: &MemoryBucket, found: &Loaded) -> Result<(), Violation> {
     let leftover = |key: &str| Err(violation(Invariant::NoLeftovers, format!("{key} was not removed")));
-    for copy in store.peek_all(keys::IMAGES) {
-        let is_linked = keys::parse_image(&copy.meta.key)
+    for copy in store.peek_all(COPIES) {
+        let is_linked = keys::parse_image(Dataset::users(), &copy.meta.key)
             .is_some_and(|user_id| found.rows.iter().any(|row| row.user_id == user_id.as_str() && row.image.is_some()));
         if !is_linked {
             return leftover(&copy.meta.key);

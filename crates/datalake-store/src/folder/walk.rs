@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use datalake_core::keys;
+use datalake_core::{dataset::Dataset, keys};
 
 use super::{
     beneath,
@@ -138,7 +138,7 @@ impl Walk<'_> {
             match self.classify(&entry)? {
                 Entry::Folder(metadata) => {
                     // The folder has the name of a user's source. The files in it are listed as nested.
-                    if may_be_object && keys::parse_source(&key).is_ok() {
+                    if may_be_object && keys::parse_source(Dataset::users(), &key).is_ok() {
                         self.found.push(other_meta(key, &metadata));
                     }
                     steps.push(Step::Enter(Box::new(Folder {

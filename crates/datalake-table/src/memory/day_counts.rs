@@ -251,7 +251,7 @@ mod tests {
 
     /// The counts of a scan of the rows.
     fn scanned(rows: &[(Option<Day>, bool)], selection: &Selection) -> SelectionCounts {
-        let selected: Vec<_> = rows.iter().filter(|row| selection.matches_counted(row.0, row.1)).collect();
+        let selected: Vec<_> = rows.iter().filter(|row| selection.matches_counted(|| row.0, || row.1)).collect();
         let mut by_years = BTreeMap::new();
         for years in selected.iter().filter_map(|row| selection.ages.of(row.0?)) {
             *by_years.entry(years.years().into()).or_default() += 1;
@@ -287,7 +287,7 @@ mod tests {
             let merged = DayCounts::merge(counted.iter());
             let filter = Filter { file: image, years_min, years_max, ..Filter::default() };
             let selection = filter.resolve(day(on), |left| {
-                let days: Vec<_> = rows.iter().filter(|row| left.matches_counted(row.0, row.1)).filter_map(|row| row.0).collect();
+                let days: Vec<_> = rows.iter().filter(|row| left.matches_counted(|| row.0, || row.1)).filter_map(|row| row.0).collect();
                 let expected = days.iter().min().copied().zip(days.iter().max().copied());
                 assert_eq!(merged.extremes(left), expected);
                 expected

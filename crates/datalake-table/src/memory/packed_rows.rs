@@ -107,11 +107,9 @@ impl PackedRows {
         RowView::new(self.ids.get(index), &self.dataset, self, index)
     }
 
-    /// The day from which completed years are counted, and whether the row at `index` has the first file, which is all that most selections
-    /// need.
-    pub(crate) fn counted(&self, index: usize) -> (Option<Day>, bool) {
-        let day = self.day_column.and_then(|column| self.values[column].get(index)?.day());
-        (day, self.has_file(index, 0))
+    /// The day from which completed years of the row at `index` are counted. With the first file, this is all that most selections need.
+    pub(crate) fn counted_day(&self, index: usize) -> Option<Day> {
+        self.values.get(self.day_column?)?.day(index)
     }
 
     /// All rows, by user ID.

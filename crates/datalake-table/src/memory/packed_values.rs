@@ -80,6 +80,15 @@ impl PackedValues {
         })
     }
 
+    /// The day of the value at `index`. Most selections read it from every row, so that it does not go through [`ValueRef`] for the most
+    /// frequent type.
+    pub(crate) fn day(&self, index: usize) -> Option<Day> {
+        match (&self.values, &self.present, self.column_type) {
+            (Values::Integers(numbers), None, ColumnType::EpochMs) => BirthTimestamp::from_ms(numbers.get(index)).map(BirthTimestamp::day),
+            _ => self.get(index)?.day(),
+        }
+    }
+
     /// The value at `index`, which is less than the number of rows.
     pub(crate) fn get(&self, index: usize) -> Option<ValueRef<'_>> {
         if self.present.as_ref().is_some_and(|present| !present.get(index)) {

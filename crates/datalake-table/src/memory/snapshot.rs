@@ -11,7 +11,7 @@ use datalake_core::{
         filter::{Extreme, Filter, Selection},
     },
     reject::ExcludedSource,
-    row::{Cell, RowView},
+    row::{Cell, RowValues, RowView},
     user::Day,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -52,7 +52,7 @@ pub(crate) struct Part {
 
 impl Part {
     fn new(paths: Vec<Box<str>>, rows: PackedRows) -> Self {
-        let days = DayCounts::count((0..rows.len()).map(|index| rows.counted(index)));
+        let days = DayCounts::count((0..rows.len()).map(|index| (rows.counted_day(index), rows.has_file(index, 0))));
         Self { paths, rows, days }
     }
 
@@ -458,8 +458,10 @@ impl<'a> Iterator for Rows<'a> {
             while from.index < end {
                 let index = from.index;
                 from.index += 1;
-                let (day, has_file) = rows.counted(index);
-                if !self.selection.matches_counted(day, has_file) {
+                if !self
+                    .selection
+                    .matches_counted(|| rows.counted_day(index), || rows.has_file(index, 0))
+                {
                     continue;
                 }
                 let row = rows.row(index);

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
-use datalake_core::{keys, row::Row, user::UserId};
+use datalake_core::{dataset::Dataset, keys, row::Row, user::UserId};
 use datalake_store::{bucket::Bucket, folder::FolderBucket};
 use datalake_table::{settings::TableSettings, table::Table};
 
@@ -16,7 +16,10 @@ fn csv(rows: &BTreeMap<UserId, Row>) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     let mut csv = "user_id,first_name,last_name,birthts,img_path\n".to_owned();
     for row in rows.values() {
-        let image = row.file(0).map(|_| keys::image(row.user_id.as_str())).unwrap_or_default();
+        let image = row
+            .file(0)
+            .map(|_| keys::image(Dataset::users(), row.user_id.as_str()))
+            .unwrap_or_default();
         let [first, last, birth] = [0, 1, 2].map(|index| row.values[index].as_ref().unwrap().to_string());
         let (first, last) = (quoted(&first), quoted(&last));
         writeln!(csv, "{},{first},{last},{birth},{image}", row.user_id).unwrap();

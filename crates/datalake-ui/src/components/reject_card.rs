@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use datalake_core::reject::{ExcludedSource, Exclusion, Position, Reason};
+use datalake_core::{
+    dataset::Dataset,
+    reject::{ExcludedSource, Exclusion, Position, Reason},
+};
 use maud::{Markup, html};
 
 use crate::{
@@ -27,8 +30,8 @@ pub(crate) struct RejectCard<'a> {
 }
 
 impl<'a> RejectCard<'a> {
-    /// The card of a source that the table excludes.
-    pub(crate) fn of(source: &'a ExcludedSource) -> Self {
+    /// The card of a source of this dataset that the table excludes.
+    pub(crate) fn of(dataset: &Dataset, source: &'a ExcludedSource) -> Self {
         let reject = match &source.exclusion {
             Exclusion::Rejected(reject) => Some(reject),
             Exclusion::Ignored(_) => None,
@@ -39,7 +42,7 @@ impl<'a> RejectCard<'a> {
             position: reject.and_then(|reject| reject.position),
             excerpt: reject.and_then(|reject| reject.excerpt.as_deref()),
             excerpt_offset: reject.and_then(|reject| reject.excerpt_offset),
-            reason: Some(source.reason()),
+            reason: Some(source.reason(dataset)),
         }
     }
 

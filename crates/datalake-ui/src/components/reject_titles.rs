@@ -33,6 +33,8 @@ fn reject_title(code: RejectCode) -> &'static str {
         RejectCode::ImageNotPng => "Not a PNG",
         RejectCode::ImageDamaged => "Damaged image",
         RejectCode::ImageTooLarge => "Image too large",
+        RejectCode::FileType => "File of another type",
+        RejectCode::FileTooLarge => "File over its declared size",
         RejectCode::Unreadable => "Unreadable source",
         RejectCode::Unstable => "Source keeps changing",
     }

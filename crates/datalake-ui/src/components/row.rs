@@ -1,7 +1,7 @@
 //! A row of the table, whose values pages render by their type.
 
 use datalake_core::{
-    dataset::ValueRef,
+    dataset::{Dataset, ValueRef},
     query::column::Column,
     row::RowView,
     user::{Age, Ages, BirthTimestamp},
@@ -9,9 +9,15 @@ use datalake_core::{
 
 use crate::components::image_state::ImageState;
 
+/// A value of a user; none if the row is that of another dataset.
+fn user_value(view: RowView<'_>, column: usize) -> Option<ValueRef<'_>> {
+    let is_user = view.dataset() == Dataset::users();
+    is_user.then(|| view.value(column)).flatten()
+}
+
 /// A text of a user.
 pub(crate) fn text(view: RowView<'_>, column: usize) -> &str {
-    match view.value(column) {
+    match user_value(view, column) {
         Some(ValueRef::Text(text)) => text,
         _ => "",
     }
@@ -19,7 +25,7 @@ pub(crate) fn text(view: RowView<'_>, column: usize) -> &str {
 
 /// The birth time of a user.
 pub(crate) fn birth(view: RowView<'_>) -> BirthTimestamp {
-    let birth = match view.value(3) {
+    let birth = match user_value(view, 3) {
         Some(ValueRef::EpochMs(milliseconds)) => BirthTimestamp::from_ms(milliseconds),
         _ => None,
     };

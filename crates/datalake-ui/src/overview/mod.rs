@@ -21,6 +21,7 @@ use crate::{
         format::{self, counted, number},
         run,
     },
+    declared,
     overview::{statistics::LakeStatistics, trends::Trends},
     page::{context::PageContext, html_page::HtmlPage, lake_status::LakeStatus, layout::View, links},
 };
@@ -64,10 +65,15 @@ fn overview(context: &PageContext, next: NextRun, start_button: &Markup) -> Mark
         lake, now, run_permission, ..
     } = context;
     let now = *now;
-    let statistics = match &lake.table.state {
-        TableState::Loaded(snapshot) => Some(LakeStatistics::of(snapshot, Day::of(now))),
-        TableState::Missing | TableState::Loading => None,
+    let declared = match &lake.table.state {
+        TableState::Loaded(snapshot) if declared::is_declared(snapshot.dataset()) => Some(snapshot),
+        _ => None,
     };
+    let statistics = match &lake.table.state {
+        TableState::Loaded(snapshot) if declared.is_none() => Some(LakeStatistics::of(snapshot, Day::of(now))),
+        _ => None,
+    };
+    let is_loaded = declared.is_some() || statistics.is_some();
     let trends = Trends::of(&lake.runs);
     html! {
         (components::heading("Overview", &subtitle(lake, now), start_button))
@@ -75,14 +81,15 @@ fn overview(context: &PageContext, next: NextRun, start_button: &Markup) -> Mark
         @if let Some(statistics) = &statistics {
             (statistics::markup(statistics, &trends, lake, now))
         }
+        @if let Some(snapshot) = declared { (declared::statistics::markup(snapshot, lake, now)) }
         div.columns {
             (recent_runs(&lake.runs, next, now))
-            @if statistics.is_some() { (sources(&lake.runs)) }
+            @if is_loaded { (sources(&lake.runs)) }
         }
         @if let Some(statistics) = &statistics {
             (age_histogram::histogram(&statistics::by_age(&statistics.all), &statistics::by_age(&statistics.with_image)))
         }
-        @if statistics.is_some() {
+        @if is_loaded {
             (recent_changes::markup(&lake.runs, now))
             (trends.markup(now))
         }

@@ -9,10 +9,11 @@ use axum::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::declared;
 use crate::page::{
     api_address::ApiAddress,
     lake_status::{LakeState, LakeStatus},
-    layout::{self, Account, Frame, Refresh, View},
+    layout::{self, Account, Frame, ROWS, Refresh, View},
     query::Query,
     request_url,
     return_address::ReturnAddress,
@@ -26,7 +27,7 @@ use datalake_api::{
     routes::run_redaction,
     snapshots::watch::{TableState, TableWatch},
 };
-use datalake_core::{clock::Clock, query::search::SEARCH};
+use datalake_core::{clock::Clock, dataset::Dataset, query::search::SEARCH};
 use datalake_runs::runs::Runs;
 
 /// The request for a page, and the status of the lake from memory. Extracting it never reads the store.
@@ -68,11 +69,20 @@ impl PageContext {
         self.caller.is_authorized().then_some(&self.lake_label)
     }
 
+    /// The dataset of the lake, unless it is that of the users.
+    pub(crate) fn declared(&self) -> Option<&Dataset> {
+        match &self.lake.table.state {
+            TableState::Loaded(snapshot) => Some(&**snapshot.dataset()).filter(|dataset| declared::is_declared(dataset)),
+            TableState::Missing | TableState::Loading => None,
+        }
+    }
+
     /// The frame of a view, with the API request that corresponds to the page's address.
     pub(crate) fn frame<'a>(&'a self, view: View, title: &'a str) -> Frame<'a> {
         Frame {
             view,
             title,
+            rows: self.declared().map_or(ROWS, Dataset::title),
             site: &self.site,
             notice: store_unreachable::store_unreachable(&self.lake, self.known_lake()),
             address: ReturnAddress::or_overview(&self.address),

@@ -95,10 +95,13 @@ impl View {
     }
 }
 
+/// The title of the list of rows of a lake without declaration.
+pub(crate) const ROWS: &str = "Users";
+
 /// View, address, label, and the key that opens the view after `g`.
 const NAVIGATION: [(View, &str, &str, &str); 5] = [
     (View::Overview, links::OVERVIEW, "Overview", "o"),
-    (View::Users, links::USERS, "Users", "u"),
+    (View::Users, links::USERS, ROWS, "u"),
     (View::Runs, links::RUNS_PAGE, "Runs", "r"),
     (View::Rejects, links::REJECTS, "Rejects", "x"),
     (View::Versions, links::VERSIONS, "Versions", "v"),
@@ -154,6 +157,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) view: View,
     /// The title in the browser's tab.
     pub(crate) title: &'a str,
+    /// The title of the list of rows, in the navigation.
+    pub(crate) rows: &'a str,
     pub(crate) site: &'a Site,
     /// A banner above the view.
     pub(crate) notice: Option<Markup>,
@@ -264,7 +269,7 @@ impl Frame<'_> {
                                 li {
                                     a id=[(view == View::Rejects).then_some("nav-rejects")] href=(href) data-shortcut=(key)
                                         aria-current=[(view == current).then_some("page")] {
-                                        (label)
+                                        @if view == View::Users { (self.rows) } @else { (label) }
                                         @if view == View::Rejects && self.rejected_count > 0 { " " span.count { (number(self.rejected_count)) } }
                                     }
                                 }
@@ -296,8 +301,13 @@ impl Frame<'_> {
     /// Searches all users. On the users page, the box is a field of the filter form, so that a search keeps the other filters.
     fn search_box(&self, text: &str) -> Markup {
         let is_filter = self.view == View::Users;
+        let rows = self.rows.to_lowercase();
+        let label = match self.rows {
+            ROWS => "Search users by ID or name".to_owned(),
+            _ => format!("Search {rows}"),
+        };
         let input = html! {
-            input #search type="search" name=(SEARCH) value=(text) placeholder="Search users" aria-label="Search users by ID or name"
+            input #search type="search" name=(SEARCH) value=(text) placeholder={ "Search " (rows) } aria-label=(label)
                 autocomplete="off" spellcheck="false" form=[is_filter.then_some(filter_form::ID)];
         };
         html! {

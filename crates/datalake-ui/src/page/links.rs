@@ -67,7 +67,12 @@ pub(crate) fn users_at_version(version: u64) -> String {
 /// A user's image. The version makes the address unique for each image, so that no browser shows a cached earlier one; a replica that has not
 /// loaded the version yet waits for it.
 pub(crate) fn image(user_id: &str, version: u64) -> String {
-    format!("/data/{}/image?min_version={version}&wait=5s", encode_segment(user_id))
+    file(user_id, "image", version)
+}
+
+/// A file of a row, as [`image`].
+pub(crate) fn file(row_id: &str, name: &str, version: u64) -> String {
+    format!("/data/{}/{name}?min_version={version}&wait=5s", encode_segment(row_id))
 }
 
 /// Percent-encodes one segment of a path.

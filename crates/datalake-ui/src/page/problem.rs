@@ -98,6 +98,7 @@ impl Client {
         Frame {
             view: View::Problem,
             title: page_title(problem),
+            rows: layout::ROWS,
             site: &self.site,
             notice: None,
             address: ReturnAddress::or_overview(&self.address),

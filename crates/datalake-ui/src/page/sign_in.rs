@@ -55,6 +55,7 @@ impl SignIn<'_> {
         let frame = Frame {
             view: View::SignIn,
             title: "Sign in",
+            rows: layout::ROWS,
             site: self.site,
             notice: None,
             address: self.return_to.clone(),

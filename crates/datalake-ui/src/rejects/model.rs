@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use datalake_core::{
+    dataset::Dataset,
     query::as_of::TIME_TRAVEL_PARAMETERS,
     reject::{ExcludedSource, Exclusion, ExclusionKind},
 };
+
+use datalake_table::memory::snapshot::Snapshot;
 
 use crate::page::{links, query::Query};
 use datalake_api::{problem::Problem, request::query_string::QueryString, routes::rejects::RejectFilter};
@@ -91,16 +94,16 @@ pub(crate) struct RejectsPage<'a> {
 }
 
 /// The page of a request.
-pub(crate) fn page_of<'a>(rejects: &'a [ExcludedSource], request: &RejectsRequest) -> RejectsPage<'a> {
-    paginate(rejects, &request.filter(), request.after.as_deref())
+pub(crate) fn page_of<'a>(snapshot: &'a Snapshot, request: &RejectsRequest) -> RejectsPage<'a> {
+    paginate(snapshot.dataset(), snapshot.rejects(), &request.filter(), request.after.as_deref())
 }
 
 /// Selects a page of the excluded sources, which are in the order of their keys. `after` may be a key that no longer exists.
-fn paginate<'a>(rejects: &'a [ExcludedSource], filter: &RejectFilter, after: Option<&str>) -> RejectsPage<'a> {
+fn paginate<'a>(dataset: &Dataset, rejects: &'a [ExcludedSource], filter: &RejectFilter, after: Option<&str>) -> RejectsPage<'a> {
     let matching: Vec<_> = rejects.iter().filter(|open| filter.matches(open)).collect();
     let before = matching.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
-    let entries = fitting(matching.iter().skip(before).copied());
-    let on_previous = fitting(matching.iter().take(before).rev().copied()).len();
+    let entries = fitting(dataset, matching.iter().skip(before).copied());
+    let on_previous = fitting(dataset, matching.iter().take(before).rev().copied()).len();
     let last_before_previous = before.checked_sub(on_previous + 1).and_then(|index| matching.get(index));
     RejectsPage {
         before,
@@ -111,23 +114,23 @@ fn paginate<'a>(rejects: &'a [ExcludedSource], filter: &RejectFilter, after: Opt
 }
 
 /// The first of some rejects that fit on a page.
-fn fitting<'a>(rejects: impl Iterator<Item = &'a ExcludedSource>) -> Vec<&'a ExcludedSource> {
+fn fitting<'a>(dataset: &Dataset, rejects: impl Iterator<Item = &'a ExcludedSource>) -> Vec<&'a ExcludedSource> {
     let mut bytes = 0;
     let rejects = rejects.take(PAGE_SIZE).enumerate();
     let fitting = rejects.take_while(|(index, open)| {
-        bytes += text_bytes(open);
+        bytes += text_bytes(dataset, open);
         *index == 0 || bytes <= TEXT_BYTES_MAX
     });
     fitting.map(|(_, open)| open).collect()
 }
 
 /// The size of the texts that differ between rejects. The key occurs four times.
-fn text_bytes(open: &ExcludedSource) -> usize {
+fn text_bytes(dataset: &Dataset, open: &ExcludedSource) -> usize {
     let excerpt = match &open.exclusion {
         Exclusion::Rejected(reject) => reject.excerpt.as_ref().map_or(0, |excerpt| excerpt.len()),
         Exclusion::Ignored(_) => 0,
     };
-    4 * open.key.len() + open.reason().to_string().len() + excerpt
+    4 * open.key.len() + open.reason(dataset).to_string().len() + excerpt
 }
 
 /// The number of sources of a kind with each code, in descending order.

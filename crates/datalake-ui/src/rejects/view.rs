@@ -109,7 +109,7 @@ fn reason_filter(rejects: &[ExcludedSource], request: &RejectsRequest) -> Markup
 }
 
 fn list(snapshot: &Snapshot, request: &RejectsRequest, now: Timestamp) -> Markup {
-    let page = page_of(snapshot.rejects(), request);
+    let page = page_of(snapshot, request);
     let pager = pager(&page, request);
     html! {
         @if page.entries.is_empty() {
@@ -126,7 +126,7 @@ fn list(snapshot: &Snapshot, request: &RejectsRequest, now: Timestamp) -> Markup
             section.card aria-labelledby="files" {
                 h2.visually-hidden #files { "Files" }
                 ol.rejects #rejects start=(page.before + 1) data-total=(page.total) {
-                    @for open in &page.entries { (RejectCard::of(open).item(&note(open, snapshot, request, now))) }
+                    @for open in &page.entries { (RejectCard::of(snapshot.dataset(), open).item(&note(open, snapshot, request, now))) }
                 }
             }
         }
@@ -164,7 +164,7 @@ fn note(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest, no
 fn served(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest) -> Markup {
     let row = open.user_id.as_ref().and_then(|user_id| snapshot.row(user_id.as_str()));
     let is_rejected = open.kind() == ExclusionKind::Rejected;
-    let what = explain::served(open, row);
+    let what = explain::served(snapshot.dataset(), open, row);
     html! {
         @match (row, &open.user_id) {
             (Some(row), _) => {

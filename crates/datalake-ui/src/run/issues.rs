@@ -66,7 +66,7 @@ fn recorded_card<'a>(notice: &SourceNotice, recorded: &'a Snapshot) -> Option<Re
     let rejects = recorded.rejects();
     let index = rejects.binary_search_by(|reject| (*reject.key).cmp(notice.key.as_str())).ok()?;
     let reject = rejects.get(index).filter(|reject| reject.exclusion.code() == notice.code)?;
-    Some(RejectCard::of(reject))
+    Some(RejectCard::of(recorded.dataset(), reject))
 }
 
 fn detail_card(detail: &RejectDetail) -> RejectCard<'_> {

@@ -1,9 +1,9 @@
 //! One user: the row, the image, the provenance of each value, rejected sources, and the history of the row.
 
 mod history;
-mod model;
-mod provenance;
-mod rejects;
+pub(crate) mod model;
+pub(crate) mod provenance;
+pub(crate) mod rejects;
 mod view;
 
 use axum::{
@@ -16,6 +16,7 @@ use tokio::time::timeout_at;
 
 use crate::{
     components::row::Row,
+    declared,
     page::{context::PageContext, html_page::HtmlPage, layout::View, query::Query},
     user::model::UserPage,
 };
@@ -42,14 +43,15 @@ pub(crate) async fn show(
     let day = read_at.day(query.on);
     let version = read_at.snapshot.version().number();
     let latest = context.latest_version().map_or(version, |latest| latest.max(version));
-    let row = read_at
-        .snapshot
-        .row(user_id.as_str())
+    let (stored, dataset) = (read_at.snapshot.row(user_id.as_str()), read_at.snapshot.dataset());
+    let is_declared = declared::is_declared(dataset);
+    let row = stored
+        .filter(|_| !is_declared)
         .map(|row| Row::of(row, Ages::on(day), version, latest));
-    if let (None, Err(Problem::NoSuchUser), Err(Problem::NoSuchUser)) = (&row, &explanation, &history) {
+    if let (None, Err(Problem::NoSuchUser), Err(Problem::NoSuchUser)) = (&stored, &explanation, &history) {
         return Err(Problem::NoSuchUser);
     }
-    let has_row = row.is_some();
+    let has_row = stored.is_some();
     let neighbors = read_at.snapshot.neighbors(user_id.as_str());
     let user = UserPage {
         user_id: user_id.as_str(),
@@ -64,8 +66,15 @@ pub(crate) async fn show(
         origin: &context.origin,
         now: context.now,
     };
-    let title = user.title();
-    let page = HtmlPage(context.frame(View::User, &title).page(&view::markup(&user)));
+    let title = match is_declared {
+        true => format!("{} {user_id}", dataset.entity()),
+        false => user.title(),
+    };
+    let main = match is_declared {
+        true => declared::row::markup(stored, &title, &user),
+        false => view::markup(&user),
+    };
+    let page = HtmlPage(context.frame(View::User, &title).page(&main));
     Ok(match has_row {
         true => (read_at.freshness_headers(), page).into_response(),
         false => (Problem::NoSuchUser.status(), read_at.freshness_headers(), page).into_response(),

@@ -72,14 +72,17 @@ fn details(explanation: &ExplanationDocument<'_>, now: Timestamp) -> Markup {
 /// A field. Its rule is the same for all users, so it opens on request.
 fn field(value: &ValueDocument, explanation: &ExplanationDocument<'_>) -> Markup {
     let column = labels::named(value.column);
-    let label = column.map_or(value.column, labels::column);
+    let label = match column {
+        Some(column) => labels::column(column),
+        None => value.column,
+    };
     let [name, origin, stored] = COLUMNS;
     html! {
         tr data-column=(value.column) {
             (name.cell(&html! { (label) }))
             (origin.cell(&html! {
-                (column.map(|column| read_from(column, explanation)).unwrap_or_default())
-                details.rule id={ "rule-" (value.column) } { summary aria-label={ "Rule of " (label) } { "?" } (components::prose(value.rule)) }
+                @match column { Some(column) => (read_from(column, explanation)), None => { "CSV field " code { (value.column) } } }
+                details.rule id={ "rule-" (value.column) } { summary aria-label={ "Rule of " (label) } { "?" } (components::prose(&value.rule)) }
             }))
             (stored.cell(&html! { @if let Some(text) = in_table(value.column, explanation) { code.wrap { (truncate(&text, VALUE_BYTES_MAX)) } } }))
         }

@@ -30,6 +30,9 @@ use datalake_api::{
 
 /// The page with the status of the API's response. A problem that no field of the form causes is returned.
 pub(crate) fn page(context: &PageContext, problem: Problem) -> Result<Response, Problem> {
+    if context.declared().is_some() {
+        return Err(problem);
+    }
     let query = Query::of_address(&context.address);
     let Some(error) = validation_error(&problem, &query) else {
         return Err(problem);

@@ -8,13 +8,14 @@ pub(crate) mod form_query;
 mod gallery;
 mod invalid_filter;
 mod model;
-mod request;
+pub(crate) mod request;
 mod table;
 mod view;
 
 use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::{
+    declared::{self, RowsPage},
     page::{api_address::ApiAddress, context::PageContext, html_page::HtmlPage, layout::View},
     users::{
         form_query::VIEW,
@@ -30,12 +31,7 @@ pub(crate) async fn show(
     request: Result<UsersRequest, RequestError>,
     read_at: Result<SelectedSnapshot, Problem>,
 ) -> Result<Response, Problem> {
-    let UsersRequest {
-        rows,
-        view_mode,
-        page_number,
-        query,
-    } = match request {
+    let request = match request {
         Ok(request) => request,
         Err(RequestError::Redirect(redirect)) => return Ok(redirect.into_response()),
         Err(RequestError::Invalid(error)) => return invalid_filter::page(&context, Problem::Parameter(error)),
@@ -43,6 +39,16 @@ pub(crate) async fn show(
     let read_at = match read_at {
         Ok(read_at) => read_at,
         Err(problem) => return invalid_filter::page(&context, problem),
+    };
+    let UsersRequest {
+        rows,
+        view_mode,
+        page_number,
+        query,
+        ..
+    } = match request.of_dataset(read_at.snapshot.dataset()) {
+        Ok(request) => request,
+        Err(error) => return invalid_filter::page(&context, Problem::Parameter(error)),
     };
     let limit = rows.query.limit.unwrap_or(LIMIT).get();
     let api = query.without(&[VIEW]).with("limit", &limit.to_string()).address("/data");
@@ -54,6 +60,11 @@ pub(crate) async fn show(
     let version = row_query.snapshot.version().number();
     // A version that the request waited for is later than the one in the context.
     let latest = context.latest_version().map_or(version, |latest| latest.max(version));
+    if declared::is_declared(row_query.snapshot.dataset()) {
+        let page = row_query.run(move |row_query| RowsPage::of(&row_query, &query, latest)).await?;
+        let frame = context.frame(View::Users, page.title()).api(ApiAddress::new(api));
+        return Ok((read_at.freshness_headers(), HtmlPage(frame.page(&page.markup()))).into_response());
+    }
     let users = row_query
         .run(move |row_query| UsersPage::of(&row_query, view_mode, &query, latest))
         .await?;

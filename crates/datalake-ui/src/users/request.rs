@@ -1,15 +1,16 @@
 //! The parsed request for the users page.
 
-use std::num::NonZeroU16;
+use std::{num::NonZeroU16, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
     http::request::Parts,
     response::{IntoResponse, Redirect, Response},
 };
-use datalake_core::query::error::QueryError;
+use datalake_core::{dataset::Dataset, query::error::QueryError};
 
 use crate::{
+    declared,
     page::{links, query::Query},
     users::form_query::{self, FORM, VIEW},
 };
@@ -59,6 +60,9 @@ impl ViewMode {
 /// A valid request.
 pub(crate) struct UsersRequest {
     pub(crate) rows: DataQuery,
+    /// The declaration by which they were parsed.
+    pub(crate) dataset: Arc<Dataset>,
+    pairs: QueryString,
     pub(crate) view_mode: ViewMode,
     /// The number of the page to go to, from 1.
     pub(crate) page_number: Option<u64>,
@@ -96,8 +100,13 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RequestError> {
         let pairs = QueryString::of(parts)?;
+        let dataset = TableWatch::from_ref(state).dataset();
         if pairs.get(FORM).is_some() {
-            let address = form_query::to_api_query(pairs.iter()).address(links::USERS);
+            let query = match declared::is_declared(&dataset) {
+                true => declared::form_query::to_api_query(pairs.iter()),
+                false => form_query::to_api_query(pairs.iter()),
+            };
+            let address = query.address(links::USERS);
             return Err(RequestError::Redirect(Redirect::to(&address)));
         }
         if let Some(list) = pairs.get(PAGE_OF) {
@@ -107,15 +116,35 @@ where
         pairs.check_once(&[VIEW, PAGE])?;
         let view_mode = pairs.get(VIEW).map(ViewMode::parse).transpose()?.unwrap_or_default();
         let page_number = pairs.get(PAGE).map(page_number).transpose()?;
-        let mut rows = DataQuery::parse(&TableWatch::from_ref(state).dataset(), &pairs.without(&[VIEW, PAGE]), links::USERS)?;
-        rows.query.limit = Some(limit(rows.query.limit)?);
         Ok(Self {
-            rows,
+            rows: parse(&dataset, &pairs)?,
             view_mode,
             page_number,
             query: Query::new(pairs.iter()).without(&[PAGE]),
+            dataset,
+            pairs,
         })
     }
+}
+
+impl UsersRequest {
+    /// The request, parsed by the declaration of the version that it reads.
+    pub(crate) fn of_dataset(self, dataset: &Arc<Dataset>) -> Result<Self, QueryError> {
+        if self.dataset == *dataset {
+            return Ok(self);
+        }
+        Ok(Self {
+            rows: parse(dataset, &self.pairs)?,
+            dataset: Arc::clone(dataset),
+            ..self
+        })
+    }
+}
+
+fn parse(dataset: &Dataset, pairs: &QueryString) -> Result<DataQuery, QueryError> {
+    let mut rows = DataQuery::parse(dataset, &pairs.without(&[VIEW, PAGE]), links::USERS)?;
+    rows.query.limit = Some(limit(rows.query.limit)?);
+    Ok(rows)
 }
 
 fn page_number(text: &str) -> Result<u64, QueryError> {

@@ -159,7 +159,7 @@ fn examples(commands: &[&str]) -> String {
 fn described(argument: Arg) -> Arg {
     let heading = match argument.get_id().as_str() {
         "lake" | "endpoint" | "region" | "addressing" => "Lake",
-        "from" | "samples" => "Sources",
+        "from" | "samples" | "dataset" => "Sources",
         "full"
         | "dry_run"
         | "allow_mass_delete"

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use bytes::Bytes;
-use datalake_core::keys;
+use datalake_core::{dataset::Dataset, keys};
 use datalake_store::lake_url::LakeUrl;
 use include_dir::{Dir, include_dir};
 
@@ -50,7 +50,7 @@ pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8
          Edit a file in ./demo-lake/src-data and send the POST request again to see the change. Press Ctrl-C to stop.\n\n"
     );
     super::print(text.as_bytes())?;
-    let launcher = serve::process_launcher(&lake_args, RunPolicyArgs::default(), log)?;
+    let launcher = serve::process_launcher(&lake_args, &RunPolicyArgs::default(), log)?;
     up::serve_and_run(
         listeners,
         lake,
@@ -69,6 +69,6 @@ pub(super) fn samples() -> BTreeMap<String, Bytes> {
     SAMPLES
         .files()
         .filter_map(named)
-        .filter(|(name, _)| keys::parse_source(&keys::source(name)).is_ok())
+        .filter(|(name, _)| keys::parse_source(Dataset::users(), &keys::source(name)).is_ok())
         .collect()
 }

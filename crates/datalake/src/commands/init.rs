@@ -5,17 +5,22 @@ use std::{
     fmt::Write,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::Context;
 use bytes::Bytes;
-use datalake_core::{count::count, keys, text::grouped};
-use datalake_store::bucket::{Bucket, Metadata, ObjectKind, PutMode};
+use datalake_core::{count::count, dataset::Dataset, keys, text::grouped};
+use datalake_store::{
+    bucket::{Bucket, Metadata, ObjectKind, PutMode},
+    error::StoreError,
+};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::demo;
 use crate::{
     args::InitArgs,
+    dataset_file,
     exit::UsageError,
     lake_location,
     progress::{Bar, UploadProgress},
@@ -26,13 +31,17 @@ const UPLOADS_IN_FLIGHT_MAX: usize = 32;
 
 /// Creates the lake, and uploads the sources of a folder or the samples.
 pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
+    let declared = args.dataset.as_deref().map(dataset_file::read).transpose()?;
+    let dataset = declared
+        .as_ref()
+        .map_or_else(Dataset::shared_users, |(_, dataset)| Arc::clone(dataset));
     let connecting = format!("connecting to {}", args.lake.lake);
     let bar = Bar::waiting(&connecting);
     let sources = match &args.from {
         Some(folder) => {
             lake_location::check_sources(folder, &args.lake.lake)?;
             bar.set_message(&format!("listing {}", folder.display()));
-            Some(list_folder(folder)?)
+            Some(list_folder(&dataset, folder)?)
         }
         None => None,
     };
@@ -42,6 +51,9 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     let url = &args.lake.lake;
     let mut text = format!("the lake is ready: {url}\n");
     let lake = super::open(&args.lake).await?;
+    if let Some((text, _)) = declared {
+        upload_declaration(lake.bucket.as_ref(), text).await?;
+    }
     let uploaded = match (sources, args.samples) {
         (Some(sources), _) => Some(upload(lake.bucket.as_ref(), sources, IfPresent::ReplaceIfDifferent, &on_upload).await?),
         (None, true) => Some(upload_samples(lake.bucket.as_ref(), &on_upload).await?),
@@ -57,11 +69,37 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
         )?,
         None => writeln!(
             text,
-            "next: put {{user_id}}.csv and {{user_id}}.png files under src-data/, then `datalake process --lake {url}`"
+            "next: put {} files under src-data/, then `datalake process --lake {url}`",
+            names(&dataset).join(" and ")
         )?,
     }
     super::print(text.as_bytes())?;
     Ok(0)
+}
+
+/// The names of the objects of a dataset: `{user_id}.csv`.
+fn names(dataset: &Dataset) -> Vec<String> {
+    let patterns = [dataset.key()].into_iter().chain(dataset.files().iter().map(|file| &file.key));
+    let id = format!("{{{}}}", dataset.columns()[0].name);
+    patterns
+        .map(|pattern| {
+            let [_, id, end] = pattern.key_of_id(&id);
+            [id, end].concat()
+        })
+        .collect()
+}
+
+/// Writes the declaration, unless the lake has the same text.
+async fn upload_declaration(bucket: &dyn Bucket, text: String) -> anyhow::Result<()> {
+    match bucket.get(keys::DECLARATION, None, None).await {
+        Ok(object) if object.bytes == text.as_bytes() => return Ok(()),
+        Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Invalid { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    bucket
+        .put(keys::DECLARATION, text.into(), PutMode::Replace, &Metadata::new())
+        .await?;
+    Ok(())
 }
 
 /// Where the bytes of a source to upload are.
@@ -84,13 +122,13 @@ impl Origin {
 }
 
 /// The sources in a folder, by file name, without other files.
-fn list_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Origin>> {
+fn list_folder(dataset: &Dataset, folder: &Path) -> anyhow::Result<BTreeMap<String, Origin>> {
     let failed = |error| UsageError(format!("cannot read the folder of sources {}: {error}", folder.display()));
     let mut sources = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if keys::parse_source(&keys::source(&name)).is_err() {
+        if keys::parse_source(dataset, &keys::source(&name)).is_err() {
             continue;
         }
         // Opening a FIFO would wait for a writer.
@@ -101,7 +139,8 @@ fn list_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Origin>> {
     }
     if sources.is_empty() {
         return Err(UsageError(format!(
-            "there is no {{user_id}}.csv or {{user_id}}.png in {}; pass the folder with the sources to --from",
+            "there is no {} in {}; pass the folder with the sources to --from",
+            names(dataset).join(" or "),
             folder.display()
         ))
         .into());

@@ -66,7 +66,7 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
 async fn run(command: Command, log: Option<&str>) -> anyhow::Result<u8> {
     match command {
         Command::Demo(args) => demo::demo(args, log).await,
-        Command::Up(args) => up::up(args, log).await,
+        Command::Up(args) => up::up(*args, log).await,
         Command::Process(args) => process::process(args).await,
         Command::Serve(args) => Box::pin(serve::serve(args, log)).await,
         Command::Init(args) => init::init(args).await,

@@ -23,7 +23,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::run_report::{error_with_commands, render_report};
 use crate::{
     args::{self, LakeArgs, OutputFormat, ProcessArgs},
-    clock,
+    clock, dataset_file,
     lake_arguments::arguments,
     logging,
     progress::Bar,
@@ -33,6 +33,7 @@ use crate::{
 
 /// Runs once and returns the exit status of the run, or runs on a schedule until a signal arrives and returns 0.
 pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
+    let dataset = dataset_file::dataset(args.policy.dataset.as_deref())?;
     let url = &args.lake.lake;
     let connecting = format!("connecting to {url}");
     let bar = Bar::waiting(&connecting);
@@ -47,6 +48,7 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
         },
         allow_mass_delete_of: args.allow_mass_delete_of.clone(),
         reject_ratio_max: args.policy.max_reject_ratio,
+        dataset: dataset.clone(),
         writers: args.policy.writers(),
         progress: bar.listener(),
         cancel: cancel.clone(),

@@ -11,7 +11,7 @@ use datalake_processor::{
 use super::run_report::render_report;
 use crate::{
     args::{self, RepairArgs},
-    clock,
+    clock, dataset_file,
     exit::{self, UsageError},
     lake_arguments::{arguments, with_complete_commands},
     progress::Bar,
@@ -72,6 +72,7 @@ async fn rebuild(lake: &Lake, args: &RepairArgs) -> anyhow::Result<u8> {
         mode: RunMode::Full,
         deletion_guard: DeletionGuard::On,
         reject_ratio_max: args.policy.max_reject_ratio,
+        dataset: dataset_file::dataset(args.policy.dataset.as_deref())?,
         writers: args.policy.writers(),
         progress: bar.listener(),
         cancel: signals::cancelled_by_signals()?,

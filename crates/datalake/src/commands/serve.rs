@@ -73,7 +73,7 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
     match args.launcher {
         LauncherKind::None => serve_until(listeners, lake, label, Arc::new(DisabledLauncher::new()), admission, shutdown).await,
         LauncherKind::Process => {
-            let launcher = process_launcher(&args.lake, args.policy, log)?;
+            let launcher = process_launcher(&args.lake, &args.policy, log)?;
             let served = async {
                 serve_until(listeners, lake, label, Arc::new(launcher.clone()), admission, shutdown).await;
                 launcher.shut_down().await;
@@ -269,7 +269,7 @@ fn warn_of_open_access(access: &Access) {
 }
 
 /// Starts this executable for each run, with the arguments that a Job would have. `log` is the value of `--log`.
-pub(crate) fn process_launcher(lake: &LakeArgs, policy: RunPolicyArgs, log: Option<&str>) -> anyhow::Result<ProcessLauncher> {
+pub(crate) fn process_launcher(lake: &LakeArgs, policy: &RunPolicyArgs, log: Option<&str>) -> anyhow::Result<ProcessLauncher> {
     let program = std::env::current_exe().context("cannot start runs: the path of this executable is unknown")?;
     let command = RunCommand {
         program,
@@ -281,7 +281,7 @@ pub(crate) fn process_launcher(lake: &LakeArgs, policy: RunPolicyArgs, log: Opti
     Ok(launcher)
 }
 
-fn run_arguments(lake: &LakeArgs, policy: RunPolicyArgs, log: Option<&str>) -> Vec<OsString> {
+fn run_arguments(lake: &LakeArgs, policy: &RunPolicyArgs, log: Option<&str>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = ["process", "--lake", &lake.lake.to_string(), "--output", "json"]
         .map(OsString::from)
         .into();
@@ -301,6 +301,9 @@ fn run_arguments(lake: &LakeArgs, policy: RunPolicyArgs, log: Option<&str>) -> V
         }
     }
     arguments.extend(["--max-reject-ratio".into(), policy.max_reject_ratio.to_string().into()]);
+    if let Some(dataset) = &policy.dataset {
+        arguments.extend(["--dataset".into(), dataset.into()]);
+    }
     if policy.single_writer {
         arguments.push("--single-writer".into());
     }
@@ -319,7 +322,7 @@ mod tests {
     fn check(arguments: &[&str], expected: &[&str]) {
         let cli = Cli::try_parse_from(["datalake", "up"].iter().chain(arguments)).unwrap();
         let Command::Up(up) = cli.command else { panic!("{cli:?}") };
-        let passed = run_arguments(&up.lake, up.policy, cli.log.as_deref());
+        let passed = run_arguments(&up.lake, &up.policy, cli.log.as_deref());
         assert_eq!(passed, expected.iter().map(OsString::from).collect::<Vec<_>>());
         let parsed = Cli::try_parse_from([OsString::from("datalake")].into_iter().chain(passed)).unwrap();
         let Command::Process(process) = parsed.command else {
@@ -354,6 +357,8 @@ mod tests {
                 "virtual",
                 "--max-reject-ratio",
                 "1",
+                "--dataset",
+                "orders.toml",
                 "--single-writer",
                 "--log",
                 "debug",
@@ -374,6 +379,8 @@ mod tests {
                 "debug",
                 "--max-reject-ratio",
                 "1",
+                "--dataset",
+                "orders.toml",
                 "--single-writer",
             ],
         );

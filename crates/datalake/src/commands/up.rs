@@ -27,7 +27,7 @@ pub(crate) async fn up(args: UpArgs, log: Option<&str>) -> anyhow::Result<u8> {
     let label = lake_label(&args.lake, &args.page);
     let lake = super::open(&args.lake).await?;
     serve::announce(&listeners, &args.lake)?;
-    let launcher = serve::process_launcher(&args.lake, args.policy, log)?;
+    let launcher = serve::process_launcher(&args.lake, &args.policy, log)?;
     serve_and_run(listeners, lake, label, launcher, admission, &args.schedule.schedule, shutdown).await
 }
 

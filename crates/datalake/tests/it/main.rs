@@ -8,6 +8,7 @@
 mod arguments;
 mod commands;
 mod credentials;
+mod datasets;
 mod doctor;
 mod output;
 mod process;

@@ -20,8 +20,11 @@ use super::*;
 #[case::other("notes.md", None)]
 #[case::none("README", None)]
 fn near_miss_names_the_intended_source(#[case] name: &str, #[case] expected: Option<(&str, NameDifference)>) {
-    let near = near_miss(name);
-    assert_eq!(user_of(&source(name)), near.as_ref().map(|near| near.user_id.clone()));
+    let near = near_miss(Dataset::users(), name);
+    assert_eq!(
+        user_of(Dataset::users(), &source(name)),
+        near.as_ref().map(|near| near.user_id.clone())
+    );
     let found = near.map(|near| (near.key, near.difference));
     assert_eq!(found, expected.map(|(target, difference)| (source(target), difference)));
 }
@@ -30,11 +33,11 @@ proptest::proptest! {
     #[test]
     fn near_miss_of_any_name_is_a_source(name in "(\\PC|[ ._~#/-]|csv|png){0,12}(\\.(csv|Png|jpg|tmp|\\PC))?") {
         let key = source(&name);
-        let parsed = parse_source(&key);
-        let near = near_miss(&name);
-        proptest::prop_assert!(near.is_none_or(|near| parse_source(&near.key).is_ok_and(|source| source.user_id == near.user_id)));
+        let parsed = parse_source(Dataset::users(), &key);
+        let near = near_miss(Dataset::users(), &name);
+        proptest::prop_assert!(near.is_none_or(|near| parse_source(Dataset::users(), &near.key).is_ok_and(|source| source.user_id == near.user_id)));
         if let Ok(source) = parsed {
-            proptest::prop_assert_eq!(user_of(&key), Some(source.user_id));
+            proptest::prop_assert_eq!(user_of(Dataset::users(), &key), Some(source.user_id));
         }
     }
 }

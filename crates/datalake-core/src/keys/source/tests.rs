@@ -29,7 +29,7 @@ fn source_name_is_a_user_id_with_an_extension(
         kind,
         extension_case,
     };
-    assert_eq!(parse_source(&source(name)), Ok(expected), "name: {name:?}");
+    assert_eq!(parse_source(Dataset::users(), &source(name)), Ok(expected), "name: {name:?}");
 }
 
 #[rstest]
@@ -48,7 +48,7 @@ fn source_name_is_a_user_id_with_an_extension(
 #[case::full_width_digit("１.csv")]
 #[case::too_long(&format!("{}.csv", "7".repeat(65)))]
 fn invalid_id_is_ignored_as_bad_id(#[case] name: &str) {
-    assert_eq!(parse_source(&source(name)), Err(IgnoreCode::BadId));
+    assert_eq!(parse_source(Dataset::users(), &source(name)), Err(IgnoreCode::BadId));
 }
 
 #[rstest]
@@ -60,7 +60,7 @@ fn invalid_id_is_ignored_as_bad_id(#[case] name: &str) {
 #[case::second_extension("1000.csv.gz")]
 #[case::csv_alone("csv")]
 fn other_extension_is_ignored_as_unknown_kind(#[case] name: &str) {
-    assert_eq!(parse_source(&source(name)), Err(IgnoreCode::UnknownKind));
+    assert_eq!(parse_source(Dataset::users(), &source(name)), Err(IgnoreCode::UnknownKind));
 }
 
 #[rstest]
@@ -93,7 +93,7 @@ fn other_extension_is_ignored_as_unknown_kind(#[case] name: &str) {
 #[case::fuse(".fuse_hidden0000000100000002")]
 #[case::backup_extension("1000.csv.bak")]
 fn temporary_and_sidecar_files_are_ignored_as_temporary(#[case] name: &str) {
-    assert_eq!(parse_source(&source(name)), Err(IgnoreCode::Temporary));
+    assert_eq!(parse_source(Dataset::users(), &source(name)), Err(IgnoreCode::Temporary));
 }
 
 #[rstest]
@@ -102,5 +102,5 @@ fn temporary_and_sidecar_files_are_ignored_as_temporary(#[case] name: &str) {
 #[case::empty_folder_name("/1.csv")]
 #[case::temporary("a/._1.csv")]
 fn object_in_a_folder_is_ignored_as_nested(#[case] name: &str) {
-    assert_eq!(parse_source(&source(name)), Err(IgnoreCode::Nested));
+    assert_eq!(parse_source(Dataset::users(), &source(name)), Err(IgnoreCode::Nested));
 }

@@ -8,7 +8,7 @@ use crate::plan::tests::{object, recorded};
 fn group(names: &[&str]) -> Vec<String> {
     let mut names = names.to_vec();
     names.sort_unstable();
-    let (mut grouper, mut out) = (SourceGrouper::default(), Vec::new());
+    let (mut grouper, mut out) = (SourceGrouper::new(Dataset::shared_users()), Vec::new());
     for name in names {
         grouper.push(object(name, "e"), &mut out).unwrap();
     }
@@ -52,7 +52,7 @@ fn sources_are_grouped_by_user() {
 
 #[test]
 fn listing_out_of_order_is_an_error() {
-    let (mut grouper, mut out) = (SourceGrouper::default(), Vec::new());
+    let (mut grouper, mut out) = (SourceGrouper::new(Dataset::shared_users()), Vec::new());
     grouper.push(object("2.csv", "e"), &mut out).unwrap();
     // The escaped spelling of a name that is not text has no defined position.
     grouper.push(object("1%E9.csv", "e"), &mut out).unwrap();
@@ -63,7 +63,7 @@ fn listing_out_of_order_is_an_error() {
 
 /// Whether an ID makes names such as `a.csv.csv`, which are not those of sources.
 fn is_temporary(id: &UserId) -> bool {
-    keys::parse_source(&keys::source(&format!("{id}.csv"))).is_err()
+    keys::parse_source(Dataset::users(), &keys::source(&format!("{id}.csv"))).is_err()
 }
 
 fn ids() -> impl Strategy<Value = Vec<String>> {
@@ -76,9 +76,9 @@ proptest! {
     fn both_streams_are_returned_in_the_common_order(ids in ids()) {
         let ids: Vec<_> = ids.iter().filter_map(|id| UserId::parse(id).ok()).collect();
         let mut expected: Vec<_> = ids.clone();
-        expected.sort_by_key(keys::last_source);
+        expected.sort_by_key(|id| keys::last_source(Dataset::users(), id));
 
-        let (mut key_order, mut ordered) = (KeyOrder::default(), Vec::new());
+        let (mut key_order, mut ordered) = (KeyOrder::new(Dataset::shared_users()), Vec::new());
         for id in &ids {
             key_order.push(RecordedUser { user_id: id.clone(), ..recorded(true, None, None) }, &mut ordered);
             prop_assert!(key_order.pending.len() <= UserId::BYTES_MAX);
@@ -89,8 +89,8 @@ proptest! {
         let mut names: Vec<_> = ids.iter().flat_map(|id| ["csv", "PNG", "png"].map(|extension| format!("{id}.{extension}"))).collect();
         names.sort_unstable();
         names.dedup();
-        let (mut grouper, mut out) = (SourceGrouper::default(), Vec::new());
-        names.retain(|name| keys::parse_source(&keys::source(name)).is_ok());
+        let (mut grouper, mut out) = (SourceGrouper::new(Dataset::shared_users()), Vec::new());
+        names.retain(|name| keys::parse_source(Dataset::users(), &keys::source(name)).is_ok());
         for name in names {
             grouper.push(object(&name, "e"), &mut out).unwrap();
             prop_assert!(grouper.pending.len() <= UserId::BYTES_MAX);
@@ -101,7 +101,7 @@ proptest! {
             ListingEntry::Ignored(..) => None,
         }).collect();
         let mut sorted = users.clone();
-        sorted.sort_by_key(|id| keys::last_source(id));
+        sorted.sort_by_key(|id| keys::last_source(Dataset::users(), id));
         prop_assert_eq!(&users, &sorted);
         prop_assert!(ids.iter().filter(|id| !is_temporary(id)).all(|id| users.contains(&id)));
     }

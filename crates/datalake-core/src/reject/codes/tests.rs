@@ -113,7 +113,7 @@ fn names_in_examples_have_their_code() {
         // The others depend on further objects, or on the file system.
         if matches!(code, "bad_id" | "unknown_kind" | "temporary" | "nested") {
             let key = example(text, "text").expect("a key").trim_end();
-            assert_eq!(parse_source(key).map_err(IgnoreCode::as_str), Err(code), "{key}");
+            assert_eq!(parse_source(Dataset::users(), key).map_err(IgnoreCode::as_str), Err(code), "{key}");
         }
     }
 }

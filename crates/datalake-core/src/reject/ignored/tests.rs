@@ -3,8 +3,8 @@
 use super::*;
 
 fn reason_of(key: &str) -> String {
-    let code = keys::parse_source(key).expect_err("the name is not that of a source");
-    reason(code, key).to_string()
+    let code = keys::parse_source(Dataset::users(), key).expect_err("the name is not that of a source");
+    reason(Dataset::users(), code, key).to_string()
 }
 
 #[rstest::rstest]

@@ -1,6 +1,7 @@
 //! Tests of the pages, counts and addresses of rejects.
 
 use datalake_core::{
+    dataset::Dataset,
     reject::{Reason, Reject, RejectCode},
     run::RunId,
     user::UserId,
@@ -36,7 +37,7 @@ fn check(code: Option<&str>, after: Option<&str>, expected: (usize, usize, usize
         code: code.map(str::to_owned),
         kind: Some(ExclusionKind::Rejected),
     };
-    let page = paginate(&rejects, &filter, after);
+    let page = paginate(Dataset::users(), &rejects, &filter, after);
     let first = page.entries.first().map(|open| &*open.key);
     assert_eq!(
         (page.before, page.entries.len(), page.total, first),
@@ -69,14 +70,17 @@ fn pages_are_filtered_by_code() {
 fn long_texts_make_short_pages() {
     let long = |number: usize| open(&format!("{number:01000}"), RejectCode::Empty);
     let rejects: Vec<_> = (0..20).map(long).collect();
-    let first = paginate(&rejects, &RejectFilter::default(), None);
+    let first = paginate(Dataset::users(), &rejects, &RejectFilter::default(), None);
     assert_eq!((first.entries.len(), first.total), (3, 20));
 }
 
 #[test]
 fn longest_text_has_a_page() {
     let longest = [open(&"k".repeat(20_000), RejectCode::Empty)];
-    assert_eq!(paginate(&longest, &RejectFilter::default(), None).entries.len(), 1);
+    assert_eq!(
+        paginate(Dataset::users(), &longest, &RejectFilter::default(), None).entries.len(),
+        1
+    );
 }
 
 #[test]

@@ -1,0 +1,21 @@
+//! The declaration in a file of the command line.
+
+use std::{fs, path::Path, sync::Arc};
+
+use datalake_core::dataset::Dataset;
+
+use crate::exit::UsageError;
+
+/// The text and the dataset of a declaration that a run can process.
+pub(crate) fn read(path: &Path) -> Result<(String, Arc<Dataset>), UsageError> {
+    let failed = |error: &dyn std::fmt::Display| UsageError(format!("cannot use the declaration {}: {error}", path.display()));
+    let text = fs::read_to_string(path).map_err(|error| failed(&error))?;
+    let dataset = Dataset::parse(&text).map_err(|error| failed(&error))?;
+    dataset.check_supported().map_err(|error| failed(&error))?;
+    Ok((text, Arc::new(dataset)))
+}
+
+/// The dataset of `--dataset`, if it is given.
+pub(crate) fn dataset(path: Option<&Path>) -> Result<Option<Arc<Dataset>>, UsageError> {
+    path.map(read).transpose().map(|read| read.map(|(_, dataset)| dataset))
+}

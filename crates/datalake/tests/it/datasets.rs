@@ -1,0 +1,233 @@
+//! A lake of other rows than users: its declaration, its runs and its queries.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::{check_status, csv, datalake};
+
+fn example(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/orders").join(path)
+}
+
+struct Lake(TempDir);
+
+impl Lake {
+    /// A lake without declaration, with the sources of the orders.
+    fn of_orders() -> Self {
+        let lake = Self(TempDir::new().unwrap());
+        fs::create_dir(lake.0.path().join("src-data")).unwrap();
+        for entry in fs::read_dir(example("src-data")).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, lake.0.path().join("src-data").join(path.file_name().unwrap())).unwrap();
+        }
+        lake
+    }
+
+    fn put(&self, path: &str, text: &str) {
+        fs::write(self.0.path().join(path), text).unwrap();
+    }
+
+    fn declared() -> Self {
+        let lake = Self::of_orders();
+        fs::copy(example("dataset.toml"), lake.0.path().join("dataset.toml")).unwrap();
+        lake
+    }
+
+    fn command(&self, name: &str, arguments: &[&str]) -> Output {
+        let mut command = datalake();
+        command.arg(name).arg("--lake").arg(self.0.path()).args(arguments);
+        command.output().unwrap()
+    }
+
+    #[track_caller]
+    fn json(&self, name: &str, arguments: &[&str], status: i32) -> Value {
+        let output = self.command(name, &[arguments, &["--output", "json"]].concat());
+        check_status(&output, status);
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn ids(&self, parameters: &str) -> Vec<String> {
+        let rows = self.json("query", &[parameters, "select=order_id"], 0);
+        let ids = rows
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["order_id"].as_str().unwrap().to_owned());
+        ids.collect()
+    }
+
+    #[track_caller]
+    fn check_error(&self, name: &str, arguments: &[&str], status: i32, word: &str) {
+        let output = self.command(name, arguments);
+        check_status(&output, status);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(word), "{word:?} is missing in {text}");
+    }
+
+    fn output(&self) -> String {
+        fs::read_to_string(self.0.path().join("processed_data/output.csv")).unwrap()
+    }
+}
+
+const OUTPUT: &str = "\
+order_id,customer,ordered,quantity,total,state,coupon,invoice_path
+A-1001,Zoë Müller,2026-02-03,2,59.8,paid,,src-data/A-1001.pdf
+A-1002,Köln Traders,2025-11-17,120,1234.5,sent,WINTER,src-data/A-1002.pdf
+A-1003,Ada Lee,2026-11-24,1,0.99,new,,
+A-1004,José; Söhne,2024-02-29,7,70,sent,LEAP,
+";
+
+#[test]
+fn declared_rows_are_processed_and_queried() {
+    let lake = Lake::declared();
+    let report = lake.json("process", &[], 0);
+    assert_eq!(report["counts"]["added"], 4, "{report}");
+    assert_eq!(lake.output(), OUTPUT);
+    let row = &lake.json("query", &["order_id=A-1002"], 0)[0];
+    let expected = json!({
+        "order_id": "A-1002", "customer": "Köln Traders", "ordered": "2025-11-17", "quantity": 120, "total": 1234.5, "state": "sent",
+        "coupon": "WINTER", "invoice_path": "src-data/A-1002.pdf", "ordered_year": 2025, "invoiced": true,
+    });
+    assert_eq!(row, &expected);
+    lake.check_error("query", &["min_total=59,8"], 2, "min_total: must be a number");
+    assert_eq!(lake.ids("min_total=59.8&order=total.desc"), ["A-1002", "A-1004", "A-1001"]);
+    assert_eq!(lake.ids("min_ordered"), ["A-1004"]);
+    assert_eq!(lake.ids("max_ordered_year=2025"), ["A-1002", "A-1004"]);
+    assert_eq!(lake.ids("is_invoice_exists=False&state=sent"), ["A-1004"]);
+    assert_eq!(lake.ids("coupon__is=null"), ["A-1001", "A-1003"]);
+    lake.put(
+        "src-data/A-1003.csv",
+        "Kunde;Bestellt am;Menge;Summe;Status;Gutschein\nAda Lee;24.11.2026;1;0,99;lost;\n",
+    );
+    let report = lake.json("process", &[], 0);
+    assert_eq!(
+        (&report["counts"]["changed"], &report["counts"]["csv_rejected"]),
+        (&json!(0), &json!(1)),
+        "{report}"
+    );
+    assert_eq!(lake.output(), OUTPUT, "the last valid row is kept");
+}
+
+#[test]
+fn files_have_the_declared_type() {
+    let lake = Lake::declared();
+    lake.put("src-data/A-1003.pdf", "no PDF");
+    lake.json("process", &[], 0);
+    assert_eq!(lake.output(), OUTPUT);
+    assert_eq!(lake.json("rejects", &[], 0)["rejects"][0]["code"], "file_type");
+    lake.put("src-data/A-1003.pdf", "%PDF-1.7\n");
+    lake.json("process", &[], 0);
+    assert!(lake.output().contains(",src-data/A-1003.pdf\n"), "{}", lake.output());
+    assert!(!lake.0.path().join("processed_data/images").exists(), "no file is copied");
+}
+
+#[test]
+fn declaration_of_the_command_line_must_equal_that_of_the_lake() {
+    let (lake, file) = (Lake::of_orders(), example("dataset.toml"));
+    let given = ["--dataset", file.to_str().unwrap()];
+    lake.json("process", &given, 0);
+    assert_eq!(lake.output(), OUTPUT);
+    lake.put("dataset.toml", &format!("# A comment\n{}", fs::read_to_string(&file).unwrap()));
+    let report = lake.json("process", &given, 0);
+    assert_eq!(report["committed"], false, "comments are no change: {report}");
+    lake.put(
+        "dataset.toml",
+        &fs::read_to_string(&file).unwrap().replace("minimum = 1 ", "minimum = 2 "),
+    );
+    lake.check_error("process", &given, 2, "dataset.toml");
+    assert_eq!(lake.json("process", &[&given[..], &["--dry-run"]].concat(), 0)["steps"], json!([]));
+    assert_eq!(lake.output(), OUTPUT);
+}
+
+#[test]
+fn invalid_declarations_change_nothing() {
+    let lake = Lake::of_orders();
+    for (declaration, word) in [
+        ("[source]\nkey = 'src-data/{id}.csv'\n[columns]\nx = 'strin'\n", "string"),
+        ("[source]\nkey = 'src-data/{id}.json'\n", "json"),
+        ("[source]\nkey = 'src-data/{id}.csv.gz'\n", "compress"),
+    ] {
+        lake.put("dataset.toml", declaration);
+        lake.check_error("process", &[], 2, word);
+        lake.check_error("doctor", &[], 2, word);
+        assert!(!lake.0.path().join("processed_data/users").exists(), "{declaration}");
+    }
+}
+
+#[test]
+fn changed_declaration_is_one_version_and_its_removals_are_guarded() {
+    let lake = Lake::declared();
+    lake.json("process", &[], 0);
+    let text = fs::read_to_string(example("dataset.toml")).unwrap();
+    lake.put("dataset.toml", &text.replace("minimum = 1 ", "minimum = 500 "));
+    let report = lake.json("process", &["--max-reject-ratio", "0.5"], 4);
+    assert_eq!(report["committed"], false, "{report}");
+    assert_eq!(lake.output(), OUTPUT);
+
+    lake.put(
+        "dataset.toml",
+        &text
+            .replace("[derived]", "[derived]\nlength = \"length(customer)\"")
+            .replace("quantity", "pieces"),
+    );
+    let report = lake.json("process", &[], 0);
+    assert_eq!(report["version"], 1, "{report}");
+    assert_eq!(lake.output(), OUTPUT.replace("quantity", "pieces"));
+    assert_eq!(
+        lake.json("query", &["order_id=A-1001&select=pieces,length"], 0),
+        json!([{ "pieces": 2, "length": 10 }])
+    );
+    let earlier = lake.json("query", &["order_id=A-1001&select=quantity&version=0"], 0);
+    assert_eq!(earlier, json!([{ "quantity": 2 }]), "a version has its own declaration");
+    assert_eq!(lake.json("process", &[], 0)["committed"], false);
+}
+
+#[test]
+fn init_uploads_a_valid_declaration() {
+    let lake = Lake(TempDir::new().unwrap());
+    let (declaration, sources) = (example("dataset.toml"), example("src-data"));
+    let arguments = ["--dataset", declaration.to_str().unwrap(), "--from", sources.to_str().unwrap()];
+    check_status(&lake.command("init", &arguments), 0);
+    assert_eq!(
+        fs::read(lake.0.path().join("dataset.toml")).unwrap(),
+        fs::read(&declaration).unwrap()
+    );
+    lake.json("process", &[], 0);
+    assert_eq!(lake.output(), OUTPUT);
+    lake.put("broken.toml", "[source]\n");
+    let broken = lake.0.path().join("broken.toml");
+    lake.check_error("init", &["--dataset", broken.to_str().unwrap()], 2, "broken.toml");
+    assert_eq!(
+        fs::read(lake.0.path().join("dataset.toml")).unwrap(),
+        fs::read(&declaration).unwrap()
+    );
+}
+
+#[test]
+fn users_become_orders_in_one_version() {
+    let lake = Lake::of_orders();
+    for entry in fs::read_dir(lake.0.path().join("src-data")).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    lake.put("src-data/1.csv", &csv("Ada"));
+    lake.json("process", &[], 0);
+    lake.put(
+        "dataset.toml",
+        "title = 'Devices'\nentity = 'device'\nsource.key = 'src-data/{id}.csv'\ncolumns.last_name = 'string'\n",
+    );
+    lake.json("process", &[], 0);
+    assert_eq!(lake.output(), "id,last_name\n1,Lee\n");
+    fs::remove_file(lake.0.path().join("dataset.toml")).unwrap();
+    lake.json("process", &[], 0);
+    assert_eq!(
+        lake.output(),
+        "user_id,first_name,last_name,birthts,img_path\n1,Ada,Lee,612302400000,\n"
+    );
+}
