@@ -19,6 +19,7 @@ mod progress;
 mod progress_object;
 mod run_bars;
 mod run_progress;
+mod samples;
 mod schedule;
 mod screen;
 mod signals;

@@ -2,13 +2,16 @@
 
 use crate::problem::{Problem, UnauthorizedReason};
 
+/// The cause of a problem with a path.
+pub(super) const NO_SUCH_PATH: &str = "no such path";
+
 impl Problem {
     /// What is wrong with this request, and what to do.
     pub fn detail(&self) -> String {
         match self {
             Self::Request(error) => error.detail(),
-            Self::NoSuchPath { nearest: None } => "no such path; / and /openapi.json list the paths".to_owned(),
-            Self::NoSuchPath { nearest: Some(nearest) } => format!("no such path; did you mean `{nearest}`?"),
+            Self::NoSuchPath { nearest: None } => format!("{NO_SUCH_PATH}; / and /openapi.json list the paths"),
+            Self::NoSuchPath { nearest: Some(nearest) } => format!("{NO_SUCH_PATH}; did you mean `{nearest}`?"),
             Self::MethodNotAllowed => "this path does not support the method; the Allow header lists those that it supports".to_owned(),
             Self::Parameter(error) | Self::Path(error) => error.to_string(),
             Self::HostNotAllowed { host } => {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    problem::{Problem, kind::Kind},
+    problem::{Problem, detail::NO_SUCH_PATH, kind::Kind},
     routes::run_document::RunDocument,
 };
 
@@ -41,6 +41,12 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub parameter: Option<String>,
+    /// What is wrong, without the known names and without the most similar one; not serialized, because `detail` contains it.
+    #[serde(skip)]
+    pub cause: String,
+    /// The known names, if a name is unknown; not serialized, because `detail` contains them.
+    #[serde(skip)]
+    pub known: Option<String>,
     /// The most similar known parameter or path.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -60,23 +66,32 @@ impl Problem {
             Self::NoSuchVersion { newest } | Self::VersionNotReached { newest, .. } => Some(newest),
             _ => None,
         };
-        let (parameter, nearest, run) = match self {
-            Self::Parameter(error) | Self::Path(error) => (Some(error.parameter), error.nearest, None),
-            Self::NoSuchPath { nearest } => (None, nearest, None),
-            Self::NoTable { run } => (None, None, run),
-            _ => (None, None, None),
-        };
-        ProblemDocument {
+        let mut document = ProblemDocument {
             kind: format!("{REFERENCE}#{name}"),
             title,
             status: status.as_u16(),
+            cause: detail.clone(),
             detail,
             instance,
             newest_version,
-            parameter,
-            nearest,
-            run,
+            parameter: None,
+            known: None,
+            nearest: None,
+            run: None,
+        };
+        match self {
+            Self::Parameter(error) | Self::Path(error) => {
+                document.cause = format!("{}: {}", error.parameter, error.reason);
+                (document.parameter, document.known, document.nearest) = (Some(error.parameter), error.known, error.nearest);
+            }
+            Self::NoSuchPath { nearest: Some(nearest) } => {
+                NO_SUCH_PATH.clone_into(&mut document.cause);
+                document.nearest = Some(nearest);
+            }
+            Self::NoTable { run } => document.run = run,
+            _ => {}
         }
+        document
     }
 }
 

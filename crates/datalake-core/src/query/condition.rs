@@ -465,7 +465,8 @@ fn unknown_operator(name: &str, column: &str, operator: &str) -> QueryError {
     let nearest = nearest(operator, known);
     QueryError {
         parameter: name.to_owned(),
-        reason: format!("unknown operator; known are {}", known.join(", ")),
+        reason: "unknown operator".to_owned(),
+        known: Some(known.join(", ")),
         nearest: nearest.map(|operator| format!("{column}__{operator}")),
     }
 }

@@ -105,12 +105,13 @@ impl Scope {
         let example = Column::stored(dataset).filter(|column| column.is_ordered(dataset)).last();
         QueryError {
             parameter: name.to_owned(),
-            reason: format!(
-                "unknown parameter; known are {}, and columns ({}) with or without an operator, like {}__gte",
+            reason: "unknown parameter".to_owned(),
+            known: Some(format!(
+                "{}, and columns ({}) with or without an operator, like {}__gte",
                 known.join(", "),
                 Column::names(dataset),
                 example.unwrap_or(Column::KEY).name(dataset)
-            ),
+            )),
             nearest,
         }
     }

@@ -116,7 +116,8 @@ pub(crate) fn column_of(dataset: &Dataset, name: &str, column: &str) -> Result<C
         let nearest = nearest(column, Column::all(dataset).map(|column| column.name(dataset).as_str()));
         QueryError {
             parameter: name.to_owned(),
-            reason: format!("there is no column {column:?}; known are {}", Column::names(dataset)),
+            reason: format!("there is no column {column:?}"),
+            known: Some(Column::names(dataset)),
             nearest: nearest.map(str::to_owned),
         }
     })

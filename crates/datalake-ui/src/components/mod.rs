@@ -132,29 +132,9 @@ pub(crate) fn prose(message: &str) -> Markup {
     }
 }
 
-/// The cause of an error, and the names that its message lists as known.
-pub(crate) fn cause_and_known(message: &str) -> (&str, Option<&str>) {
-    match message.split_once("; known are ") {
-        Some((cause, known)) => (cause, Some(known)),
-        None => (message, None),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn known_names_are_separate_from_the_cause() {
-        assert_eq!(
-            cause_and_known("unknown operator; known are a, b"),
-            ("unknown operator", Some("a, b"))
-        );
-        assert_eq!(
-            cause_and_known("must be a day; like 2026-11-24"),
-            ("must be a day; like 2026-11-24", None)
-        );
-    }
 
     #[test]
     fn text_between_backticks_is_code() {

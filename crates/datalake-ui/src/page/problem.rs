@@ -210,17 +210,15 @@ fn no_table(problem: &ProblemDocument) -> Markup {
 
 /// The cause of a problem, a link that corrects a misspelled name, and the known names on request.
 pub(crate) fn problem_message(problem: &ProblemDocument, path: &str, query: &Query) -> Markup {
-    let detail = problem.detail.split("; did you mean ").next().unwrap_or_default();
-    let (cause, known) = components::cause_and_known(detail);
     let correction = problem.nearest.as_deref().map(|nearest| match &problem.parameter {
         Some(parameter) => (nearest, query.renamed(parameter, nearest).address(path)),
         None => (nearest, nearest.to_owned()),
     });
     html! {
         p.wrap {
-            @match (&problem.parameter, known) {
+            @match (&problem.parameter, &problem.known) {
                 (Some(parameter), Some(_)) => { "Unknown parameter " code { (parameter) } "." },
-                _ => (components::prose(cause)),
+                _ => (components::prose(&problem.cause)),
             }
             @if let Some((nearest, href)) = &correction {
                 " Did you mean "
@@ -229,7 +227,7 @@ pub(crate) fn problem_message(problem: &ProblemDocument, path: &str, query: &Que
                 "?"
             }
         }
-        @if let Some(known) = known {
+        @if let Some(known) = &problem.known {
             details #known-names { summary { "Known parameters" } p.wrap { (known) } }
         }
     }

@@ -53,17 +53,17 @@ pub(crate) fn page(context: &PageContext, problem: Problem) -> Result<Response, 
 
 /// The parameter that caused the problem; none if it has no field in the form.
 fn validation_error(problem: &Problem, query: &Query) -> Option<ValidationError> {
-    let (parameter, message) = match problem {
+    let (parameter, message, known) = match problem {
         // Users do not type cursors.
         Problem::Parameter(error) if error.parameter == CURSOR => return None,
-        Problem::Parameter(error) => (error.parameter.clone(), reason(error)),
+        Problem::Parameter(error) => (error.parameter.clone(), reason(error), error.known.clone()),
         Problem::NoSuchVersion { .. } | Problem::BeforeFirstVersion | Problem::VersionGone => {
             let parameter = ["version", "as_of"].into_iter().find(|name| query.get(name).is_some())?;
-            (parameter.to_owned(), problem.detail())
+            (parameter.to_owned(), problem.detail(), None)
         }
         _ => return None,
     };
-    Some(ValidationError { parameter, message })
+    Some(ValidationError { parameter, message, known })
 }
 
 /// Why the value of a parameter is invalid. Users enter days where the API has milliseconds.

@@ -1,11 +1,8 @@
 //! `datalake demo`
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
-use bytes::Bytes;
-use datalake_core::{dataset::Dataset, keys};
 use datalake_store::lake_url::LakeUrl;
-use include_dir::{Dir, include_dir};
 
 use super::{init, serve, up};
 use crate::{
@@ -13,9 +10,6 @@ use crate::{
     lake_label::lake_label,
     signals,
 };
-
-/// The sample sources, which the executable contains.
-static SAMPLES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../examples/src-data");
 
 /// Creates a lake with the samples in ./demo-lake, and continues like `up`.
 pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8> {
@@ -61,14 +55,4 @@ pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8
         shutdown,
     )
     .await
-}
-
-/// The sample sources, by file name.
-pub(super) fn samples() -> BTreeMap<String, Bytes> {
-    let named = |file: &'static include_dir::File<'static>| Some((file.path().to_str()?.to_owned(), Bytes::from_static(file.contents())));
-    SAMPLES
-        .files()
-        .filter_map(named)
-        .filter(|(name, _)| keys::parse_source(Dataset::users(), &keys::source(name)).is_ok())
-        .collect()
 }

@@ -17,13 +17,13 @@ use datalake_store::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::demo;
 use crate::{
     args::InitArgs,
     dataset_file,
     exit::UsageError,
     lake_location,
     progress::{Bar, UploadProgress},
+    samples,
 };
 
 /// Uploads in flight, and sources in memory.
@@ -170,7 +170,7 @@ pub(super) type OnUpload = dyn Fn(UploadProgress) + Send + Sync;
 /// Uploads the samples that are missing, if the lake has no table. After the first run a sample that the user edited or removed is not uploaded
 /// again.
 pub(super) async fn upload_samples(bucket: &dyn Bucket, on_upload: &OnUpload) -> anyhow::Result<Uploaded> {
-    let samples = demo::samples();
+    let samples = samples::by_file_name();
     if bucket.list(keys::LOG, None).try_next().await?.is_some() {
         let skipped = count(samples.len());
         return Ok(Uploaded { written: 0, skipped });

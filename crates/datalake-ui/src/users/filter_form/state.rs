@@ -30,6 +30,8 @@ pub(crate) struct ValidationError {
     /// The parameter's name as the client sent it.
     pub(crate) parameter: String,
     pub(crate) message: String,
+    /// The known names, if a name is unknown.
+    pub(crate) known: Option<String>,
 }
 
 impl FormState<'_> {
@@ -60,10 +62,9 @@ impl FormState<'_> {
     pub(crate) fn error_hint(&self, name: &str) -> Markup {
         html! {
             @if let Some(error) = self.error_of(name) {
-                @let (cause, known) = components::cause_and_known(&error.message);
                 div.hint.error #filter-error {
-                    p { (components::prose(cause)) }
-                    @if let Some(known) = known { details #known-names { summary { "Known names" } p.wrap { (known) } } }
+                    p { (components::prose(&error.message)) }
+                    @if let Some(known) = &error.known { details #known-names { summary { "Known names" } p.wrap { (known) } } }
                 }
             }
         }
