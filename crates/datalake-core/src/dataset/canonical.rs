@@ -107,6 +107,7 @@ fn write_dialect(text: &mut String, dialect: &CsvDialect, default: CsvDialect) {
 /// The value of a column's entry: its type, or a table if it has more.
 fn declaration(column: &Column) -> String {
     let mut keys = vec![("type", string(column.column_type.as_str()))];
+    keys.extend(column.title.as_ref().map(|title| ("title", string(title))));
     let Constraints {
         is_required,
         minimum,

@@ -16,6 +16,8 @@ pub const TEXT_BYTES_MAX: u32 = 1_000;
 pub struct Column {
     /// The name in the table, in responses and in parameters.
     pub name: Name,
+    /// The label on pages; none means that it follows from the name.
+    pub title: Option<Box<str>>,
     /// Where its values are.
     pub origin: Origin,
     /// The type of its values.

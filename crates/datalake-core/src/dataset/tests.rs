@@ -60,7 +60,7 @@ groupChar = "."
 extra_columns = "reject"
 
 [columns]
-experiment = { type = "date", format = "%Y%m%d", maximum = "run+36h" }
+experiment = { type = "date", title = "Day of \"the\" experiment", format = "%Y%m%d", maximum = "run+36h" }
 "od600" = { type = "number", minimum = 0, maximum = 4.5, required = false, source = "OD 600" }
 wells = { type = "integer", enum = [96, 384] }
 state = { type = "string", enum = ["new", "done"], maxLength = 4 }
@@ -102,6 +102,8 @@ fn every_key_is_read() {
     };
     assert_eq!((plates.csv(), plates.compression()), (&expected, Compression::Gzip));
     assert_eq!(plates.columns()[2].origin, Origin::Content("OD 600".into()));
+    let titles = [&plates.columns()[0].title, &plates.columns()[2].title];
+    assert_eq!(titles.map(Option::as_deref), [Some("Day of \"the\" experiment"), None]);
     assert_eq!(plates.files()[0].types.as_ref(), [FileType::Pdf]);
     let derived: Vec<_> = plates.derived().iter().map(ToString::to_string).collect();
     assert_eq!(derived, ["years(read)", "year(day)", "length(note)", "has(photo)"]);
@@ -134,7 +136,7 @@ fn little_is_required() {
 fn canonical_text_does_not_depend_on_the_spelling() {
     let users = Dataset::users().canonical();
     let expected = "title = \"Users\"\nentity = \"user\"\n[source]\nkey = \"src-data/{user_id}.csv\"\n[columns]\nfirst_name = \"string\"\nlast_name = \
-                    \"string\"\nbirthts = { type = \"epoch_ms\", minimum = -3786825600000, maximum = \"run+24h\" }\n[files.image]\nkey = \
+                    \"string\"\nbirthts = { type = \"epoch_ms\", title = \"Born\", minimum = -3786825600000, maximum = \"run+24h\" }\n[files.image]\nkey = \
                     \"src-data/{user_id}.png\"\ntypes = [\"image/png\"]\ncolumn = \"img_path\"\ncopy_to = \
                     \"processed_data/images/{user_id}.png\"\n[derived]\nage = \"years(birthts)\"\n";
     assert_eq!(users, expected);
@@ -242,7 +244,7 @@ fn invalid_dialect_is_rejected_at_its_position(#[case] line: &str, #[case] posit
 #[case::operator("a__gte = \"integer\"", (3, 1), &["operator"])]
 #[case::bound("min_a = \"integer\"\na = \"integer\"", (3, 1), &["the reserved name min_a"])]
 #[case::unknown_constraint("a = { type = \"string\", min_length = 1 }", (3, 24), &["unknown key \"min_length\" in the column a", "did you mean `minLength`?"])]
-#[case::other_constraint("a = { type = \"integer\", minLength = 1 }", (3, 25), &["minLength for a column of the type integer", "one of type, required, minimum, maximum, enum, source"])]
+#[case::other_constraint("a = { type = \"integer\", minLength = 1 }", (3, 25), &["minLength for a column of the type integer", "one of type, title, required, minimum, maximum, enum, source"])]
 #[case::key_constraint("id = { type = \"string\", required = false }", (3, 25), &["in the key"])]
 #[case::required("a = { type = \"string\", required = \"no\" }", (3, 35), &["true or false"])]
 #[case::integer_minimum("a = { type = \"integer\", minimum = \"1\" }", (3, 35), &["the string \"1\"", "expected an integer"])]
@@ -258,6 +260,9 @@ fn invalid_dialect_is_rejected_at_its_position(#[case] line: &str, #[case] posit
 #[case::lengths("a = { type = \"string\", minLength = 2, maxLength = 1 }", (3, 51), &["maxLength 1 below minLength 2"])]
 #[case::bytes("a = { type = \"string\", minLength = 9, maxBytes = 8 }", (3, 36), &["minLength 9 above"])]
 #[case::zero("a = { type = \"string\", maxBytes = 0 }", (3, 35), &["an integer from 1 to 65536"])]
+#[case::title("a = { type = \"string\", title = \"\" }", (3, 32), &["the title \"\" of 0 characters", "a text of 1 to 80 characters"])]
+#[case::title_with_a_tab("a = { type = \"date\", title = 'a\tb' }", (3, 32), &["the control character U+0009"])]
+#[case::title_with_spaces("a = { type = \"string\", title = \" A\" }", (3, 32), &["without spaces around it"])]
 #[case::pattern("a = { type = \"string\", pattern = \"a(b\" }", (3, 36), &["unclosed group"])]
 #[case::empty_enum("a = { type = \"string\", enum = [] }", (3, 31), &["an empty enum"])]
 #[case::enum_twice("a = { type = \"string\", enum = [\"x\", \"x\"] }", (3, 37), &["\"x\" again"])]
@@ -368,6 +373,7 @@ fn column() -> impl Strategy<Value = String> {
         proptest::collection::vec("[a-c ]{0,3}", 0..3).prop_map(|values| format!("enum = {values:?}")),
         proptest::collection::vec(-3..3_i32, 0..3).prop_map(|values| format!("enum = {values:?}")),
         Just("format = \"%d.%m.%Y\"".to_owned()),
+        "[A-C \"\\\\é]{0,4}".prop_map(|text| format!("title = {text:?}")),
         "[A-C/~1 ]{0,4}".prop_map(|text| format!("source = {text:?}")),
     ];
     let column_type = proptest::sample::select(ColumnType::ALL.map(ColumnType::as_str).to_vec());

@@ -23,6 +23,9 @@ const NAMES_MAX: usize = 256;
 /// Longest name of a header, or JSON pointer, in bytes.
 const SOURCE_BYTES_MAX: usize = 1_000;
 
+/// Longest title of a column in characters: the width of a heading in a table.
+const TITLE_CHARS_MAX: usize = 80;
+
 /// The names that the columns have so far, each with the function that makes errors at its position.
 #[derive(Debug, Default)]
 pub(super) struct Names<'n> {
@@ -93,6 +96,7 @@ pub(super) fn parse<'n>(
             Some(entry) => column(entry, placeholder.name.clone(), Origin::Key(index), format, missing_values)?,
             None => Column {
                 name: placeholder.name.clone(),
+                title: None,
                 origin: Origin::Key(index),
                 column_type: ColumnType::String,
                 constraints: Constraints::default(),
@@ -164,6 +168,7 @@ fn column(
         let column_type = parse_type(node)?;
         return Ok(Column {
             name,
+            title: None,
             origin,
             column_type,
             constraints: Constraints::default(),
@@ -184,11 +189,28 @@ fn column(
     let (constraints, date_format) = constraints::parse(&table, column_type, is_in_key, missing_values)?;
     Ok(Column {
         name,
+        title: table.get("title").map(title).transpose()?,
         origin,
         column_type,
         constraints,
         date_format,
     })
+}
+
+fn title(node: &Node<'_>) -> Result<Box<str>, DatasetError> {
+    let expected = format!("a text of 1 to {TITLE_CHARS_MAX} characters");
+    let text = node.string(&expected)?;
+    if let Some((at, character)) = text.char_indices().find(|(_, character)| character.is_control()) {
+        return Err(node.error_within(at, format!("the control character {}", code_point(character)), expected));
+    }
+    let length = text.chars().count();
+    if text.trim() != text || !(1..=TITLE_CHARS_MAX).contains(&length) {
+        return Err(node.error(
+            format!("the title {} of {length} characters", quoted(text)),
+            format!("{expected} without spaces around it"),
+        ));
+    }
+    Ok(text.into())
 }
 
 fn parse_type(node: &Node<'_>) -> Result<ColumnType, DatasetError> {

@@ -14,6 +14,7 @@ use crate::{
 /// The keys of a column.
 pub(super) const KEYS: &[&str] = &[
     "type",
+    "title",
     "required",
     "minimum",
     "maximum",
@@ -44,7 +45,7 @@ pub(super) const DATE_FORMAT: &str = "%Y-%m-%d";
 /// The keys that apply to columns of a type.
 fn keys_of(column_type: ColumnType, is_in_key: bool) -> Vec<&'static str> {
     let applies = |key: &&str| match *key {
-        "type" => true,
+        "type" | "title" => true,
         "required" | "source" => !is_in_key,
         "minimum" | "maximum" => column_type.is_ordered(),
         "minLength" | "maxLength" | "pattern" | "maxBytes" => column_type == ColumnType::String,
