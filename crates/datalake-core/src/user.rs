@@ -68,10 +68,10 @@ impl BirthTimestamp {
 
     /// A birth time; none if it is outside the supported calendar.
     #[inline]
-    pub fn from_ms(birthts_ms: i64) -> Option<Self> {
+    pub fn from_ms(milliseconds: i64) -> Option<Self> {
         (DAY_MIN..=DAY_MAX)
-            .contains(&birthts_ms.div_euclid(DAY_MS))
-            .then_some(Self(birthts_ms))
+            .contains(&milliseconds.div_euclid(DAY_MS))
+            .then_some(Self(milliseconds))
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.

@@ -151,7 +151,7 @@ fn canonical_text_does_not_depend_on_the_spelling() {
         columns.user_id = { type = "string", maxBytes = 1000 }
         columns.first_name.type = "string"
         columns.last_name = { type = "string", required = true, source = "last_name" }
-        columns.birthts = { maximum = "run+1d", minimum = 1850-01-01T00:00:00Z, type = "epoch_ms" }
+        columns.birthts = { maximum = "run+1d", minimum = 1850-01-01T00:00:00Z, type = "epoch_ms", title = "Born" }
         [source]
         format = "csv"
         key = "src-data/{user_id}.csv"

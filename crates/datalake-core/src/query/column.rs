@@ -1,6 +1,6 @@
 //! The columns of responses and of `output.csv`, in their order.
 
-use crate::dataset::{ColumnType, Dataset, DerivedFunction, Name};
+use crate::dataset::{ColumnType, Dataset, DerivedFunction, Name, Value};
 
 /// A column of a row: its position in the declaration of the dataset, which has its name and type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +64,17 @@ impl Column {
         self.column_type(dataset).is_numeric()
     }
 
+    /// The values of a column with few declared ones, as declared: those of an `enum`, or false and true. None for other columns, and for derived
+    /// ones, because whether a row has a file is no value of the row.
+    pub fn categories(self, dataset: &Dataset) -> Option<Vec<Value>> {
+        let Self::Value(index) = self else { return None };
+        let column = &dataset.columns()[index];
+        match (column.column_type, &column.constraints.allowed) {
+            (ColumnType::Boolean, _) => Some(vec![Value::Boolean(false), Value::Boolean(true)]),
+            (_, allowed) => allowed.as_deref().map(<[Value]>::to_vec),
+        }
+    }
+
     /// Whether its values depend on the day of the query.
     pub fn depends_on_today(self, dataset: &Dataset) -> bool {
         matches!(self, Self::Derived(index) if dataset.derived()[index].function == DerivedFunction::Years)
@@ -73,5 +84,25 @@ impl Column {
     pub(crate) fn names(dataset: &Dataset) -> String {
         let names: Vec<_> = Self::all(dataset).map(|column| column.name(dataset).as_str()).collect();
         names.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_with_an_enum_and_booleans_have_categories() {
+        let text = "source.key = 'src-data/{id}.csv'\n[columns]\nstate = { type = 'string', enum = ['new', 'sent'] }\npaid = 'boolean'\nnote = \
+                    'string'\n[files.scan]\nkey = 'src-data/{id}.pdf'\n[derived]\nscanned = 'has(scan)'\n";
+        let dataset = Dataset::parse(text).unwrap();
+        let of = |name| {
+            let column = Column::named(&dataset, name).unwrap();
+            let values = column.categories(&dataset)?;
+            Some(values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(of("state").as_deref(), Some("new sent"));
+        assert_eq!(of("paid").as_deref(), Some("false true"));
+        assert_eq!([of("id"), of("note"), of("scan_path"), of("scanned")], [None, None, None, None]);
     }
 }

@@ -231,6 +231,14 @@ impl Condition {
         Self(Kind::Search(search))
     }
 
+    /// The column whose value the condition is on; none for a search, and for a condition on a file.
+    pub fn column(&self) -> Option<Column> {
+        match &self.0 {
+            Kind::Column { column, .. } => Some(*column),
+            Kind::Search(_) | Kind::File(..) => None,
+        }
+    }
+
     /// The search, if the condition is one.
     pub fn search(&self) -> Option<&Search> {
         match &self.0 {

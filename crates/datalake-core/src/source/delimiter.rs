@@ -65,7 +65,7 @@ impl Delimiter {
     }
 }
 
-/// Rejects another delimiter before quotes are checked: the quotes of `"first_name";"last_name"` are correct for its delimiter.
+/// Rejects another delimiter before quotes are checked: the quotes of `"a";"b"` are correct for its delimiter.
 pub(super) fn check_first_line(source: &Source<'_>, layout: &Layout<'_>) -> Result<(), Reject> {
     let declared = char::from(layout.delimiter.byte);
     let Some(start) = source

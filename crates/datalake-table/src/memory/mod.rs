@@ -5,6 +5,7 @@
 pub(crate) mod columns;
 pub(crate) mod day_counts;
 pub mod difference;
+pub mod distribution;
 pub mod export;
 pub(crate) mod loader;
 pub mod packed_rows;
@@ -12,3 +13,4 @@ pub(crate) mod packed_values;
 pub mod row_cursor;
 pub mod snapshot;
 pub mod statistics;
+pub mod summary;

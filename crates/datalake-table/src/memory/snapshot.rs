@@ -23,7 +23,7 @@ use crate::{
         version::Version,
     },
     error::TableError,
-    memory::{day_counts::DayCounts, packed_rows::PackedRows, statistics::Statistics},
+    memory::{day_counts::DayCounts, packed_rows::PackedRows, statistics::Statistics, summary::SummaryCache},
     settings::READS_IN_FLIGHT,
     table::Table,
 };
@@ -35,10 +35,11 @@ pub struct Snapshot {
     /// By user ID. The ranges do not overlap, and no part is empty.
     pub(crate) parts: Vec<Arc<Part>>,
     rejects: Vec<ExcludedSource>,
-    days: DayCounts,
+    pub(crate) days: DayCounts,
     row_count: usize,
     /// For each part, the number of rows in the parts before it.
     starts: Vec<usize>,
+    pub(crate) summary: SummaryCache,
 }
 
 /// The rows of one data file, or of several that overlap.
@@ -102,6 +103,7 @@ impl Snapshot {
             days: DayCounts::merge(parts.iter().map(|part| &part.days)),
             row_count: parts.iter().map(|part| part.rows.len()).sum(),
             starts: starts(&parts),
+            summary: SummaryCache::default(),
             version,
             parts,
             rejects,
@@ -253,7 +255,7 @@ impl Snapshot {
     }
 
     /// The counts of a selection, from a scan of its rows.
-    fn scan(&self, selection: &Selection) -> DayCounts {
+    pub(crate) fn scan(&self, selection: &Selection) -> DayCounts {
         let day_column = self.dataset().counted_years().map(|years| years.day);
         let counted = self
             .rows(selection)

@@ -85,20 +85,28 @@ impl Statistics {
                 numbers.push(row.cell(*column, ages));
             }
         }
-        statistics.columns = values.into_iter().map(|(_, numbers)| numbers.statistics()).collect();
+        statistics.columns = values.into_iter().map(|(_, numbers)| numbers.sorted().statistics()).collect();
         statistics
     }
 }
 
 /// The values of a column, of which all are integers or all are floats.
 #[derive(Debug, Default)]
-struct Numbers {
+pub(crate) struct Numbers {
     integers: Vec<i64>,
     floats: Vec<f64>,
 }
 
+/// The sorted values of a column.
+#[derive(Debug)]
+pub(crate) enum SortedNumbers {
+    /// Each integer with the number of its rows.
+    Integers(Vec<(i64, u64)>),
+    Floats(Vec<f64>),
+}
+
 impl Numbers {
-    fn push(&mut self, cell: Option<Cell<'_>>) {
+    pub(crate) fn push(&mut self, cell: Option<Cell<'_>>) {
         match cell {
             Some(Cell::Value(ValueRef::Integer(number))) => self.integers.push(number),
             Some(Cell::Value(ValueRef::Number(number))) => self.floats.push(number),
@@ -106,13 +114,49 @@ impl Numbers {
         }
     }
 
-    fn statistics(mut self) -> ColumnStatistics {
+    pub(crate) fn sorted(mut self) -> SortedNumbers {
         if !self.floats.is_empty() {
-            return ColumnStatistics::of_floats(self.floats);
+            self.floats.sort_unstable_by(f64::total_cmp);
+            return SortedNumbers::Floats(self.floats);
         }
         self.integers.sort_unstable();
         let groups = self.integers.chunk_by(|left, right| left == right);
-        ColumnStatistics::of_integers(groups.map(|group| (group[0], count(group.len()))).collect())
+        SortedNumbers::Integers(groups.map(|group| (group[0], count(group.len()))).collect())
+    }
+}
+
+impl SortedNumbers {
+    /// The values of both.
+    pub(crate) fn merge(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Integers(mut integers), Self::Integers(others)) => {
+                integers.extend(others);
+                // A stable sort is fast, because each part is already sorted.
+                integers.sort_by_key(|(value, _)| *value);
+                integers.dedup_by(|later, kept| {
+                    let is_same = later.0 == kept.0;
+                    if is_same {
+                        kept.1 += later.1;
+                    }
+                    is_same
+                });
+                Self::Integers(integers)
+            }
+            (Self::Floats(mut floats), Self::Floats(others)) => {
+                floats.extend(others);
+                floats.sort_by(f64::total_cmp);
+                Self::Floats(floats)
+            }
+            // Without a value, their type is unknown.
+            (Self::Integers(_), floats @ Self::Floats(_)) | (floats @ Self::Floats(_), Self::Integers(_)) => floats,
+        }
+    }
+
+    pub(crate) fn statistics(self) -> ColumnStatistics {
+        match self {
+            Self::Integers(by_value) => ColumnStatistics::of_integers(by_value),
+            Self::Floats(values) => ColumnStatistics::of_floats(&values),
+        }
     }
 }
 
@@ -140,10 +184,8 @@ impl ColumnStatistics {
         }
     }
 
-    /// The statistics of floats, which are not empty.
-    fn of_floats(mut values: Vec<f64>) -> Self {
-        // Sorted before they are added up, so that the sum does not depend on the order of the rows.
-        values.sort_unstable_by(f64::total_cmp);
+    /// The statistics of floats, which ascend and are not empty. The sum does not depend on the order of the rows.
+    fn of_floats(values: &[f64]) -> Self {
         let middle = values.len() / 2;
         let low = if values.len().is_multiple_of(2) { middle - 1 } else { middle };
         let sum: f64 = values.iter().sum();
@@ -180,7 +222,7 @@ mod tests {
 
     #[test]
     fn numbers_have_an_average_and_a_median() {
-        let floats = ColumnStatistics::of_floats(vec![2.5, -1.0, 1.5, 3.0]);
+        let floats = ColumnStatistics::of_floats(&[-1.0, 1.5, 2.5, 3.0]);
         assert_eq!((floats.average, floats.median), (Some(1.5), Some(2.0)));
         assert_eq!(
             (floats.least, floats.greatest),

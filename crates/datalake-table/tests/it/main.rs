@@ -13,6 +13,7 @@ mod engine_fixtures;
 mod other_engines;
 mod pages;
 mod snapshot;
+mod summary;
 mod support;
 mod time_travel;
 mod vacuum;
