@@ -15,6 +15,7 @@ use datalake_api::{
     operator_paths::is_probe_or_metrics,
     problem::{Problem, document::write_documents},
     request::auth::{Access, protect_reads},
+    snapshots::watch::TableWatch,
     telemetry::{access_log::observe, metrics::Metrics},
 };
 use datalake_core::clock::Clock;
@@ -43,6 +44,7 @@ pub(crate) struct Inside {
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) cors: Cors,
     pub(crate) lake_label: LakeLabel,
+    pub(crate) table: TableWatch,
 }
 
 /// The layers outside the compression layer. The last line is the outermost layer.
@@ -62,7 +64,7 @@ pub(crate) async fn inside(State(state): State<Inside>, request: Request, next: 
     let next = async |request| protect_reads(&state.access, state.clock, datalake_ui::is_public, request, next).await;
     let next = async |request| limit(&state.limits, request, next).await;
     let next = async |request| admit(&state, request, next).await;
-    let next = async |request| show_problems(&state.lake_label, request, next).await;
+    let next = async |request| show_problems(&state.lake_label, &state.table, request, next).await;
     write_documents(request, next).await
 }
 

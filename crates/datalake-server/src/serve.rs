@@ -71,6 +71,7 @@ fn layered(parts: Parts) -> (Router, ApiState) {
         allowed_hosts,
         cors,
         lake_label,
+        table: FromRef::from_ref(&state),
     };
     // The first layer is the outermost.
     let layers = ServiceBuilder::new()

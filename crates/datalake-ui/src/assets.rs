@@ -143,7 +143,7 @@ const STYLES: &str = concat!(
     include_str!("assets/frame.css"),
 );
 
-const USERS_STYLES: &str = concat!(include_str!("assets/images.css"), include_str!("assets/users.css"));
+const ROWS_STYLES: &str = concat!(include_str!("assets/images.css"), include_str!("assets/rows.css"));
 const DETAILS_STYLES: &str = concat!(include_str!("assets/images.css"), include_str!("assets/details.css"));
 
 /// One script for all pages. Each file is a function of its own.
@@ -151,9 +151,9 @@ const SCRIPTS: &str = concat!(include_str!("assets/page.js"), include_str!("asse
 
 static STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", STYLES));
 static SCRIPT: LazyLock<Asset> = LazyLock::new(|| Asset::new("js", "text/javascript; charset=utf-8", SCRIPTS));
-/// Only the list of users loads this.
-static USERS_STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", USERS_STYLES));
-/// Only pages that show details load this: single users, rejects, versions, a run.
+/// Only the list of rows loads this.
+static ROWS_STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", ROWS_STYLES));
+/// Only pages that show details load this: single rows, rejects, versions, a run.
 static DETAILS_STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", DETAILS_STYLES));
 /// Only pages with forms, images or paths to copy load this.
 static VIEW_SCRIPT: LazyLock<Asset> = LazyLock::new(|| Asset::new("js", "text/javascript; charset=utf-8", include_str!("assets/views.js")));
@@ -162,6 +162,9 @@ static RUN_STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css
 static RUN_SCRIPT: LazyLock<Asset> = LazyLock::new(|| Asset::new("js", "text/javascript; charset=utf-8", include_str!("assets/runs.js")));
 /// Only pages with charts load these two.
 static CHART_STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", include_str!("assets/charts.css")));
+/// Only overviews with several charts load this.
+static DISTRIBUTION_STYLE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", include_str!("assets/distributions.css")));
 static CHART_SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("js", "text/javascript; charset=utf-8", include_str!("assets/charts.js")));
 static ICON: LazyLock<Asset> = LazyLock::new(|| Asset::new("svg", "image/svg+xml", include_str!("assets/icon.svg")));
@@ -176,9 +179,9 @@ pub(crate) fn script() -> String {
     SCRIPT.address()
 }
 
-/// The address of the style of the list of users.
-pub(crate) fn users_style() -> String {
-    USERS_STYLE.address()
+/// The address of the style of the list of rows.
+pub(crate) fn rows_style() -> String {
+    ROWS_STYLE.address()
 }
 
 /// The address of the style of details.
@@ -206,6 +209,11 @@ pub(crate) fn chart_style() -> String {
     CHART_STYLE.address()
 }
 
+/// The address of the style of several charts.
+pub(crate) fn distribution_style() -> String {
+    DISTRIBUTION_STYLE.address()
+}
+
 /// The address of the script of charts.
 pub(crate) fn chart_script() -> String {
     CHART_SCRIPT.address()
@@ -221,12 +229,13 @@ pub(crate) async fn show(PathParameter(name): PathParameter, _: NoParameters) ->
     let assets = [
         &*STYLE,
         &*SCRIPT,
-        &*USERS_STYLE,
+        &*ROWS_STYLE,
         &*DETAILS_STYLE,
         &*VIEW_SCRIPT,
         &*RUN_STYLE,
         &*RUN_SCRIPT,
         &*CHART_STYLE,
+        &*DISTRIBUTION_STYLE,
         &*CHART_SCRIPT,
         &*ICON,
     ];
@@ -299,10 +308,11 @@ mod tests {
             include_str!("assets/tables.css"),
             include_str!("assets/frame.css"),
             include_str!("assets/images.css"),
-            include_str!("assets/users.css"),
+            include_str!("assets/rows.css"),
             include_str!("assets/details.css"),
             include_str!("assets/runs.css"),
             include_str!("assets/charts.css"),
+            include_str!("assets/distributions.css"),
         ];
         let blocks = styles
             .into_iter()

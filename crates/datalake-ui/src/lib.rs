@@ -7,17 +7,16 @@
 
 mod assets;
 mod components;
-mod declared;
 mod diff;
 mod examples;
 pub mod overview;
 pub mod page;
 mod reference;
 mod rejects;
+mod row;
+mod rows;
 mod run;
 mod runs;
-mod user;
-mod users;
 mod versions;
 
 use axum::{
@@ -34,8 +33,8 @@ fn routes() -> [(&'static str, MethodRouter<ApiState>); 16] {
         (links::CHANGES, get(diff::show)),
         (links::EXAMPLES, get(examples::show)),
         (links::LIVE, get(page::live::wait)),
-        (links::USERS, get(users::show)),
-        ("/page/users/{user_id}", get(user::show)),
+        (links::ROWS, get(rows::show)),
+        ("/page/users/{user_id}", get(row::show)),
         ("/page/assets/{name}", get(assets::show)),
         (links::PROBLEM_REFERENCE, get(reference::problems)),
         (links::REJECT_REFERENCE, get(reference::rejects)),

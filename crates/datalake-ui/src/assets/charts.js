@@ -100,7 +100,7 @@
     if (!button) return;
     const card = button.closest("section");
     const name = card.getAttribute("aria-labelledby");
-    if (button.dataset.download === "csv") save(`${name}.csv`, "text/csv", csv(card.querySelector("details table")));
+    if (button.dataset.download === "csv") save(`${name}.csv`, "text/csv", csv(card.querySelector("table")));
     else save(`${name}.svg`, "image/svg+xml", svg(card));
   });
 })();

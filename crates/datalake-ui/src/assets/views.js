@@ -32,17 +32,17 @@
     const isNullTest = value("operator") === "isnull" || value("operator") === "notnull";
     return value("column") === "" || value("value") === "" && !isNullTest;
   };
-  // A choice of the age that needs a number applies with the number.
-  const missingYears = (field) => {
-    const years = Array.from(field.parentElement.querySelectorAll("input")).filter((input) => input.checkVisibility());
-    return years.every((input) => input.value === "") ? years[0] : undefined;
+  // A choice of a range that needs a bound applies with the bound.
+  const missingBound = (field) => {
+    const bounds = Array.from(field.parentElement.querySelectorAll("input")).filter((input) => input.checkVisibility());
+    return bounds.every((input) => input.value === "") ? bounds[0] : undefined;
   };
   addEventListener("change", (event) => {
     const field = event.target;
     if (field.name === "column") showOperators(field.closest(".condition"));
     if (!field.form?.matches("form[data-apply]") || isDraft(field)) return;
-    const years = field.id === "age_mode" ? missingYears(field) : undefined;
-    if (years) return years.focus();
+    const bound = field.matches(".range select") ? missingBound(field) : undefined;
+    if (bound) return bound.focus();
     field.form.requestSubmit();
   });
 

@@ -1,31 +1,31 @@
 //! The removals that the guard against mass deletion blocked, and how to allow them once.
 
-use datalake_core::run::{BlockedDeletions, RunId};
+use datalake_core::{
+    dataset::Dataset,
+    run::{BlockedDeletions, RunId},
+};
 use datalake_table::memory::snapshot::Snapshot;
 use maud::{Markup, html};
 
 use crate::{
-    components::{
-        self,
-        format::{counted, number, truncate},
-        row::text,
-        run,
-    },
+    components::{self, format::number, labels, row::mention, run},
     page::{api_address::ApiAddress, links, run_permission::RunPermission},
 };
 use datalake_api::lake_label::LakeLabel;
 
-/// How many users the card shows. The report contains a hundred.
-const USERS_MAX: usize = 60;
+/// How many rows the card shows. The report contains a hundred.
+const ROWS_MAX: usize = 60;
 
-/// How many bytes of a name the card shows.
-const NAME_BYTES_MAX: usize = 40;
+/// How many bytes of a title the card shows.
+const TITLE_BYTES_MAX: usize = 80;
 
 /// The removals of a blocked run.
 pub(crate) struct BlockedRemovals<'a> {
+    /// The declaration of the rows.
+    pub(crate) dataset: &'a Dataset,
     pub(crate) run_id: &'a RunId,
     pub(crate) blocked: &'a BlockedDeletions,
-    /// The latest version, which has the names of the users.
+    /// The latest version, which has the titles of the rows.
     pub(crate) latest: Option<&'a Snapshot>,
     /// A later run that succeeded, so that the permission has no use.
     pub(crate) succeeded: Option<&'a RunId>,
@@ -43,13 +43,13 @@ impl BlockedRemovals<'_> {
             section.card #blocked aria-labelledby="blocked-title" data-count=(blocked.count) {
                 header { h2 #blocked-title { "Blocked removals" } }
                 p {
-                    "The CSV files of " (counted(blocked.count, "user", "users")) " did not exist. "
+                    "The CSV files of " (labels::counted_rows(self.dataset, blocked.count)) " did not exist. "
                     @match self.succeeded {
                         Some(later) => { span #obsolete { "Run " (run::link(later.as_str())) " has succeeded since then, so that nothing is blocked now." } },
                         None => "Restore the files, or allow exactly these removals.",
                     }
                 }
-                (self.users())
+                (self.rows())
                 // It still shows the result after the run with the permission has succeeded.
                 @if self.permission != RunPermission::NotOffered { p #run-state role="status" {} }
                 @if self.succeeded.is_none() {
@@ -63,22 +63,19 @@ impl BlockedRemovals<'_> {
         }
     }
 
-    /// The first users with their names, and a link to the IDs that the report has in addition.
-    fn users(&self) -> Markup {
-        let users = &self.blocked.users;
-        let shown = users.len().min(USERS_MAX);
+    /// The first rows with their titles, and a link to the IDs that the report has in addition.
+    fn rows(&self) -> Markup {
+        let ids = &self.blocked.users;
+        let shown = ids.len().min(ROWS_MAX);
         let more = self.blocked.count.saturating_sub(datalake_core::count::count(shown));
         html! {
-            ul.user-ids aria-label="Users that would be removed" {
-                @for user_id in users.iter().take(shown) {
+            ul.user-ids aria-label={ (self.dataset.title()) " that would be removed" } {
+                @for id in ids.iter().take(shown) {
                     li {
-                        a href=(links::user(user_id)) {
-                            @match self.latest.and_then(|latest| latest.row(user_id)) {
-                                Some(row) => {
-                                    bdi { (truncate(text(row, 1), NAME_BYTES_MAX)) " " (truncate(text(row, 2), NAME_BYTES_MAX)) }
-                                    " (" bdi { (user_id) } ")"
-                                },
-                                None => bdi { (user_id) },
+                        a href=(links::row(id)) {
+                            @match self.latest.and_then(|latest| latest.row(id)) {
+                                Some(row) => (mention(row, TITLE_BYTES_MAX)),
+                                None => bdi { (id) },
                             }
                         }
                     }
@@ -87,7 +84,7 @@ impl BlockedRemovals<'_> {
             @if more > 0 {
                 p #more-blocked {
                     "and " (number(more)) " more. "
-                    @if users.len() > shown { a href={ "/runs/" (self.run_id) } { "The report has the first " (users.len()) " IDs" } "." }
+                    @if ids.len() > shown { a href={ "/runs/" (self.run_id) } { "The report has the first " (ids.len()) " IDs" } "." }
                 }
             }
         }

@@ -18,8 +18,6 @@ const PLOT_HEIGHT: u32 = 180;
 const PLOT_TOP: u32 = 12;
 /// The space below the axis for labels, in pixels.
 const PLOT_BOTTOM: u32 = 24;
-/// More columns would be too narrow to see and to tap.
-pub(crate) const COLUMNS_MAX: usize = 25;
 /// How many characters fit below the axis on a phone.
 const LABEL_CHARS_MAX: usize = 30;
 /// The minimum height of a value above zero, in pixels, so that it is visible.
@@ -58,9 +56,9 @@ impl Column {
 
 /// How columns are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Axes {
+pub(crate) struct Axes<'a> {
     /// The title of the vertical axis.
-    pub(crate) unit: &'static str,
+    pub(crate) unit: &'a str,
     pub(crate) labels: Labels,
     pub(crate) height: Height,
 }
@@ -97,7 +95,7 @@ fn max_to_scale(columns: &[Option<Column>], height: Height) -> u64 {
 }
 
 /// The chart; none is an empty place.
-pub(crate) fn columns(columns: &[Option<Column>], axes: Axes) -> Markup {
+pub(crate) fn columns(columns: &[Option<Column>], axes: Axes<'_>) -> Markup {
     let scale = Scale::up_to(max_to_scale(columns, axes.height));
     let height = PLOT_TOP + PLOT_HEIGHT + PLOT_BOTTOM;
     let width = 100.0 / float(columns.len().max(1));
@@ -168,6 +166,11 @@ pub(crate) fn downloads() -> Markup {
             button.plain type="button" data-download="svg" { "Download SVG" }
         }
     }
+}
+
+/// The button of the script that saves the numbers of a chart.
+pub(crate) fn csv_download() -> Markup {
+    html! { p.download { button.plain type="button" data-download="csv" { "Download CSV" } } }
 }
 
 /// The legend: class and label of each series.
@@ -245,7 +248,7 @@ impl Scale {
 }
 
 /// 1, 2, 5, 10, 20, 50, …
-pub(crate) fn round_steps() -> impl Iterator<Item = u64> {
+fn round_steps() -> impl Iterator<Item = u64> {
     std::iter::successors(Some(1_u64), |power| power.checked_mul(10)).flat_map(|power| [1, 2, 5].map(|step| power.saturating_mul(step)))
 }
 
@@ -262,6 +265,11 @@ fn float(number: usize) -> f64 {
 fn rounded(pixels: f64) -> String {
     let text = format!("{pixels:.1}");
     text.strip_suffix(".0").unwrap_or(&text).to_owned()
+}
+
+/// The length of a bar, in percent of the longest one.
+pub(crate) fn percent_of(value: u64, longest: u64) -> String {
+    percent(100.0 * ratio(value, longest))
 }
 
 fn percent(of_width: f64) -> String {

@@ -35,7 +35,7 @@ impl Extent {
     }
 
     /// Splits a text into the parts before, in and after the mark. `offset` is the position of the error; none if it is not in the text.
-    fn split(self, text: &str, offset: usize) -> Option<(&str, &str, &str)> {
+    fn split(self, delimiter: char, text: &str, offset: usize) -> Option<(&str, &str, &str)> {
         let (before, from) = text.split_at_checked(offset)?;
         let part = |start: usize, length: usize| {
             let (before, rest) = text.split_at_checked(start)?;
@@ -44,7 +44,7 @@ impl Extent {
         };
         match self {
             Self::Character => part(offset, first_character(from).len()),
-            Self::Field => part(offset, field_length(before, from)),
+            Self::Field => part(offset, field_length(delimiter, before, from)),
             Self::Separator => {
                 let is_separator = |character: char| !character.is_alphanumeric() && !matches!(character, '_' | '"' | '\'');
                 let at = from.find(is_separator).unwrap_or_default();
@@ -56,14 +56,18 @@ impl Extent {
 }
 
 /// The length of the field that starts at `from`.
-fn field_length(before: &str, from: &str) -> usize {
-    let end = if before.ends_with('"') { from.find('"') } else { from.find(',') };
+fn field_length(delimiter: char, before: &str, from: &str) -> usize {
+    let end = if before.ends_with('"') {
+        from.find('"')
+    } else {
+        from.find(delimiter)
+    };
     end.unwrap_or(from.len())
 }
 
-/// The excerpt of a source with this code; `offset` is the position of the error in it, in bytes.
-pub(crate) fn excerpt(code: &str, text: &str, offset: Option<u8>) -> Markup {
-    let marked = offset.and_then(|offset| Extent::of_code(code).split(text, offset.into()));
+/// The excerpt of a source with this code, whose fields have this delimiter; `offset` is the position of the error in it, in bytes.
+pub(crate) fn excerpt(delimiter: char, code: &str, text: &str, offset: Option<u8>) -> Markup {
+    let marked = offset.and_then(|offset| Extent::of_code(code).split(delimiter, text, offset.into()));
     html! {
         code.excerpt {
             @match marked {
@@ -171,7 +175,7 @@ mod tests {
 
     #[track_caller]
     fn check(code: &str, text: &str, offset: Option<u8>, expected: &str) {
-        let marked = excerpt(code, text, offset).into_string();
+        let marked = excerpt(',', code, text, offset).into_string();
         let mut shown = String::new();
         // A title repeats the code points.
         for part in marked.replace(" data-mark", "").split("<span class=\"invisible\" title=\"") {
@@ -202,6 +206,12 @@ mod tests {
         check("quote", "a<Ub>", Some(1), "a<mark>&lt;</mark>Ub&gt;");
         check("encoding", "a\u{fffd}b", Some(1), "a<mark>\u{fffd}</mark>b");
         check("control_character", "a<U+0000>b", Some(1), "a<mark>{␀}</mark>b");
+    }
+
+    #[test]
+    fn field_ends_at_the_declared_delimiter() {
+        let text = excerpt(';', "type", "Fox;1,5x;paid", Some(4)).into_string();
+        assert!(text.contains(">1,5x</mark>;paid"), "{text}");
     }
 
     #[test]

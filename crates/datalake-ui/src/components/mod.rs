@@ -1,11 +1,12 @@
 //! Components that several views use. They are pure: all their data is passed as arguments.
 
-pub(crate) mod age_histogram;
+pub(crate) mod bar_chart;
 pub(crate) mod blocked_removals;
 pub(crate) mod chart;
 pub(crate) mod excerpt;
+pub(crate) mod file_state;
 pub(crate) mod format;
-pub(crate) mod image_state;
+pub(crate) mod histogram;
 pub(crate) mod labels;
 pub(crate) mod line_chart;
 pub(crate) mod log_line;
@@ -15,8 +16,12 @@ pub(crate) mod reject_card;
 pub(crate) mod reject_titles;
 pub(crate) mod row;
 pub(crate) mod run;
+pub(crate) mod stored_values;
 pub(crate) mod table;
+#[cfg(test)]
+pub(crate) mod test_dataset;
 pub(crate) mod time_axis;
+pub(crate) mod value;
 
 use maud::{Markup, html};
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use datalake_core::{
     dataset::Dataset,
+    query::column::Column,
     reject::{ExcludedSource, Exclusion, Position, Reason},
 };
 use maud::{Markup, html};
@@ -12,7 +13,7 @@ use crate::{
     components::{
         excerpt::excerpt,
         format::{number, sentence},
-        labels, reject_titles,
+        reject_titles,
     },
     page::links,
 };
@@ -20,6 +21,8 @@ use crate::{
 /// The data of a card. Reports of runs contain less than the table: then the missing parts are not shown.
 #[derive(Debug)]
 pub(crate) struct RejectCard<'a> {
+    /// The declaration of the rows, for the names of its columns.
+    pub(crate) dataset: &'a Dataset,
     pub(crate) key: &'a str,
     pub(crate) code: &'a str,
     pub(crate) position: Option<Position>,
@@ -31,12 +34,13 @@ pub(crate) struct RejectCard<'a> {
 
 impl<'a> RejectCard<'a> {
     /// The card of a source of this dataset that the table excludes.
-    pub(crate) fn of(dataset: &Dataset, source: &'a ExcludedSource) -> Self {
+    pub(crate) fn of(dataset: &'a Dataset, source: &'a ExcludedSource) -> Self {
         let reject = match &source.exclusion {
             Exclusion::Rejected(reject) => Some(reject),
             Exclusion::Ignored(_) => None,
         };
         Self {
+            dataset,
             key: &source.key,
             code: source.exclusion.code(),
             position: reject.and_then(|reject| reject.position),
@@ -59,12 +63,12 @@ impl<'a> RejectCard<'a> {
                     button.copy type="button" data-copy=(self.key) aria-label={ "Copy path " (self.key) } hidden { "Copy path" }
                     @if let Some(position) = self.position { span.muted { (place(position)) } }
                 }
-                @if let Some(text) = self.excerpt { (excerpt(self.code, text, self.excerpt_offset)) }
+                @if let Some(text) = self.excerpt { (excerpt(char::from(self.dataset.csv().delimiter), self.code, text, self.excerpt_offset)) }
                 @if let Some(reason) = &self.reason {
                     dl.properties {
-                        dt { "Found" } dd { (reason_sentence(&reason.found)) }
-                        dt { "Expected" } dd { (reason_sentence(&reason.expected)) }
-                        dt { "Fix" } dd data-remedy { (reason_sentence(&reason.remedy)) }
+                        dt { "Found" } dd { (reason_sentence(self.dataset, &reason.found)) }
+                        dt { "Expected" } dd { (reason_sentence(self.dataset, &reason.expected)) }
+                        dt { "Fix" } dd data-remedy { (reason_sentence(self.dataset, &reason.remedy)) }
                     }
                 }
                 @if !note.0.is_empty() { p.small.muted { (note) } }
@@ -82,9 +86,9 @@ fn place(position: Position) -> String {
 }
 
 /// A message as a sentence. A name of a column at its beginning keeps its spelling.
-fn reason_sentence(message: &str) -> String {
+fn reason_sentence(dataset: &Dataset, message: &str) -> String {
     let first_word = message.split_whitespace().next().unwrap_or_default();
-    match labels::named(first_word).is_some() {
+    match Column::named(dataset, first_word).is_some() {
         true => format!("{message}."),
         false => sentence(message),
     }
@@ -96,13 +100,17 @@ mod tests {
 
     #[test]
     fn column_name_keeps_its_spelling() {
-        assert_eq!(reason_sentence("there is a quote"), "There is a quote.");
-        assert_eq!(reason_sentence("birthts is before 1850"), "birthts is before 1850.");
+        assert_eq!(reason_sentence(Dataset::users(), "there is a quote"), "There is a quote.");
+        assert_eq!(
+            reason_sentence(Dataset::users(), "birthts is before 1850"),
+            "birthts is before 1850."
+        );
     }
 
     #[test]
     fn card_without_details_has_title_and_key() {
         let card = RejectCard {
+            dataset: Dataset::users(),
             key: "src-data/<1>.csv",
             code: "quote",
             position: None,

@@ -18,17 +18,17 @@ fn reject_title(code: RejectCode) -> &'static str {
         RejectCode::MissingColumn => "Missing column",
         RejectCode::DuplicateColumn => "Duplicate column",
         RejectCode::NoHeader => "No header",
-        RejectCode::Delimiter => "Not separated by commas",
+        RejectCode::Delimiter => "Another delimiter",
         RejectCode::FieldCount => "Field count differs from header",
         RejectCode::Quote => "Misplaced quote",
-        RejectCode::Encoding => "Not UTF-8",
-        RejectCode::ControlCharacter => "Control character in a name",
-        RejectCode::ValueEmpty => "Empty name",
-        RejectCode::ValueTooLong => "Name too long",
+        RejectCode::Encoding => "Invalid encoding",
+        RejectCode::ControlCharacter => "Control character in a value",
+        RejectCode::ValueEmpty => "Empty value",
+        RejectCode::ValueTooLong => "Value too long",
         RejectCode::TooLarge => "File too large",
-        RejectCode::Type => "Not a number",
-        RejectCode::OutOfRange => "Born before 1850",
-        RejectCode::InFuture => "Born in the future",
+        RejectCode::Type => "Value of another type",
+        RejectCode::OutOfRange => "Out of range",
+        RejectCode::InFuture => "In the future",
         RejectCode::Constraint => "Constraint violated",
         RejectCode::ImageNotPng => "Not a PNG",
         RejectCode::ImageDamaged => "Damaged image",
@@ -42,13 +42,13 @@ fn reject_title(code: RejectCode) -> &'static str {
 
 fn ignored_title(code: IgnoreCode) -> &'static str {
     match code {
-        IgnoreCode::BadId => "File name is not a valid user ID",
+        IgnoreCode::BadId => "File name is not a valid ID",
         IgnoreCode::Shadowed => "Two spellings of one file name",
-        IgnoreCode::UnknownKind => "Neither CSV nor PNG",
+        IgnoreCode::UnknownKind => "Neither a source nor a file of a row",
         IgnoreCode::Temporary => "Temporary or sidecar file",
         IgnoreCode::Nested => "In a subfolder",
         IgnoreCode::NotAFile => "Not a regular file",
-        IgnoreCode::OrphanImage => "Image without a CSV file",
+        IgnoreCode::OrphanImage => "File without a CSV file",
     }
 }
 
@@ -57,7 +57,7 @@ fn notice_title(notice: Notice) -> &'static str {
         Notice::RepeatedRow => "Repeated row, accepted once",
         Notice::Trimmed => "White space or zero-width characters around a value, removed",
         Notice::NumberFormat => "Plus sign or fraction of zero in a number, removed",
-        Notice::MaybeSeconds => "Born near 1970: birthts may be in seconds",
+        Notice::MaybeSeconds => "Near 1970: may be in seconds",
     }
 }
 

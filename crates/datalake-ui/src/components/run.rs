@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use datalake_core::run::{Counts, RunOutcome, RunReport, short_id};
+use datalake_core::{
+    dataset::Dataset,
+    run::{Counts, RunOutcome, RunReport, short_id},
+};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -10,6 +13,7 @@ use crate::{
     components::{
         command,
         format::{number, short_time},
+        labels,
     },
     page::{api_address::ApiAddress, links, run_permission::RunPermission},
 };
@@ -121,13 +125,13 @@ pub(crate) fn change_summary(counts: &Counts) -> String {
 }
 
 /// Why a run failed. The removals that a guard blocked have a card and a command of their own, so their message is short.
-pub(crate) fn error(run: &Run) -> Option<Cow<'_, str>> {
+pub(crate) fn error<'a>(run: &'a Run, dataset: &Dataset) -> Option<Cow<'a, str>> {
     let blocked = run.report.as_deref().and_then(|report| report.blocked_deletions.as_ref());
     match blocked.filter(|blocked| blocked.count > 0) {
         Some(blocked) => Some(Cow::Owned(format!(
-            "{} of {} users would be removed, so nothing was changed",
+            "{} of {} would be removed, so nothing was changed",
             number(blocked.count),
-            number(blocked.known)
+            labels::counted_rows(dataset, blocked.known)
         ))),
         None => run.error.as_deref().map(Cow::Borrowed),
     }

@@ -29,13 +29,13 @@ pub(crate) enum ColumnType {
 
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Column {
-    pub(crate) label: &'static str,
+pub(crate) struct Column<'a> {
+    pub(crate) label: &'a str,
     kind: ColumnType,
 }
 
-impl Column {
-    pub(crate) const fn new(label: &'static str, kind: ColumnType) -> Self {
+impl<'a> Column<'a> {
+    pub(crate) const fn new(label: &'a str, kind: ColumnType) -> Self {
         Self { label, kind }
     }
 
@@ -49,7 +49,7 @@ impl Column {
     }
 
     /// What a card shows before the value.
-    fn card_label(self) -> Option<&'static str> {
+    fn card_label(self) -> Option<&'a str> {
         match self.kind {
             ColumnType::Title | ColumnType::Badge => None,
             ColumnType::Text | ColumnType::Word | ColumnType::Number => Some(self.label),
@@ -79,7 +79,7 @@ impl Column {
 }
 
 /// The row of headings.
-pub(crate) fn head(columns: &[Column]) -> Markup {
+pub(crate) fn head(columns: &[Column<'_>]) -> Markup {
     html! {
         thead {
             tr {

@@ -14,7 +14,6 @@ use axum::{
 use datalake_table::memory::difference::Difference;
 
 use crate::{
-    components, declared,
     diff::model::Changes,
     page::{context::PageContext, html_page::HtmlPage, layout::View},
 };
@@ -66,13 +65,8 @@ pub(crate) async fn show(
     let title = format!("Changes from version {} to {}", since.number, until.number);
     let api = table::api_address(since.number, until.number);
     let frame = context.frame(View::Changes, &title).api(api);
-    let is_declared = [&before, &after].iter().any(|snapshot| declared::is_declared(snapshot.dataset()));
-    let main = if is_declared {
-        // The API compares the values of every dataset.
-        components::heading(&title, &maud::html! { "See the API request below." }, &maud::html! {})
-    } else {
-        let changes = Changes::first_of(Difference::between(&before, &after), ROWS_MAX, &read_at.scan_pool).await?;
-        view::markup(&title, &since, &until, &changes, context.now)
-    };
+    let difference = Difference::between(&before, &after);
+    let changes = Changes::first_of(difference, Arc::clone(after.dataset()), ROWS_MAX, &read_at.scan_pool).await?;
+    let main = view::markup(&title, &since, &until, &changes, context.now);
     Ok((read_at.with_snapshot(after).freshness_headers(), HtmlPage(frame.page(&main))).into_response())
 }

@@ -1,15 +1,20 @@
 //! The table of changed rows, with the values before and after.
 
-use datalake_core::user::BirthTimestamp;
-use jiff::Timestamp;
+use std::borrow::Cow;
+
+use datalake_core::{
+    dataset::{Value, ValueRef},
+    query::column as data,
+};
 use maud::{Markup, html};
 
 use crate::{
     components::{
-        self, labels,
+        self, labels, stored_values,
         table::{self, Column, ColumnType},
+        value,
     },
-    diff::model::{ChangedRow, Changes, RowValues},
+    diff::model::{ChangedRow, Changes},
     page::{api_address::ApiAddress, links},
 };
 
@@ -23,81 +28,109 @@ pub(crate) fn csv_address(since: u64, until: u64) -> String {
     format!("/changes.csv?since={since}&until={until}&escape=spreadsheet")
 }
 
+/// How many columns of values fit into a wide window.
+const COLUMNS_FITTING: usize = 4;
+
+/// A column of values.
+struct ValueColumn<'a> {
+    column: data::Column,
+    /// Its position in the values of a changed row.
+    index: usize,
+    cell: Column<'a>,
+}
+
 pub(crate) fn table(changes: &Changes, since: u64, until: u64) -> Markup {
     let api = api_address(since, until);
+    let dataset = &changes.dataset;
     html! {
         @if changes.rows.is_empty() {
             p.muted #no-changes { "No row differs." }
         } @else {
-            (components::scroll("Table of changed rows", &rows(&changes.rows, since, until)))
+            (components::scroll("Table of changed rows", &rows(changes, since, until)))
         }
         @if changes.has_more {
-            p #more-changes { "The first " (changes.rows.len()) " rows by user ID are shown. " a href=(api.as_str()) { "All rows as NDJSON" } "." }
+            p #more-changes {
+                "The first " (changes.rows.len()) " rows by " (dataset.entity()) " ID are shown. " a href=(api.as_str()) { "All rows as NDJSON" } "."
+            }
         }
         p.small.muted {
-            "Struck through = before, underlined = after. Only the presence of an image is compared. Rows that were added and removed again in \
-             between are not shown."
+            "Struck through = before, underlined = after. "
+            @if let Some([_, files]) = labels::files_in_sentence(dataset) { "Only the presence of " (files) " is compared. " }
+            "Rows that were added and removed again in between are not shown."
         }
     }
 }
 
-const COLUMNS: [Column; 6] = [
-    Column::new(labels::column(labels::USER_ID), ColumnType::Title),
-    Column::new("Change", ColumnType::Badge),
-    Column::new(labels::column(labels::FIRST_NAME), ColumnType::Text),
-    Column::new(labels::column(labels::LAST_NAME), ColumnType::Text),
-    Column::new(labels::column(labels::BIRTHTS), ColumnType::Word),
-    Column::new(labels::column(labels::IMG_PATH), ColumnType::Word),
-];
-
-fn rows(rows: &[ChangedRow], since: u64, until: u64) -> Markup {
+fn rows(changes: &Changes, since: u64, until: u64) -> Markup {
+    let dataset = &*changes.dataset;
+    let index_of = |column: data::Column| changes.columns.iter().position(|other| *other == column).unwrap_or_default();
+    let shown = stored_values::columns(dataset, |column| changes.rows.iter().any(|row| row.differs(index_of(column))));
+    let labels = stored_values::labels(dataset, &shown);
+    let id_label = labels::column(dataset, data::Column::KEY);
+    let (id, kind) = (Column::new(&id_label, ColumnType::Title), Column::new("Change", ColumnType::Badge));
+    let values: Vec<_> = { shown.iter().zip(&labels) }
+        .map(|(column, label)| ValueColumn {
+            column: *column,
+            index: index_of(*column),
+            cell: stored_values::table_column(dataset, *column, label),
+        })
+        .collect();
+    let columns: Vec<_> = [id, kind].into_iter().chain(values.iter().map(|column| column.cell)).collect();
     html! {
-        table.changes.cards.long #changed-rows {
-            caption.visually-hidden { "Changed rows by user ID" }
-            (table::head(&COLUMNS))
+        // Few columns fit, so that their header can stay visible.
+        table.changes.cards.long[values.len() <= COLUMNS_FITTING] #changed-rows {
+            caption.visually-hidden { "Changed rows by " (dataset.entity()) " ID" }
+            (table::head(&columns))
             tbody {
-                @for row in rows { (changed_row(row, since, until)) }
+                @for row in &changes.rows { (changed_row(row, [id, kind], &values, since, until)) }
             }
         }
     }
 }
 
-fn changed_row(row: &ChangedRow, since: u64, until: u64) -> Markup {
+fn changed_row(row: &ChangedRow, [id, kind]: [Column<'_>; 2], values: &[ValueColumn<'_>], since: u64, until: u64) -> Markup {
     let (change, label, class) = match (&row.before, &row.after) {
         (None, _) => ("insert", "added", "success"),
         (Some(_), Some(_)) => ("update", "changed", ""),
         (Some(_), None) => ("delete", "removed", "warning"),
     };
-    let (before, after) = (row.before.as_ref(), row.after.as_ref());
-    // A removed user has a page only in the earlier version.
-    let version = if after.is_some() { until } else { since };
-    let name = |name: fn(&RowValues) -> &str| html! { bdi.exact { (compared(before.map(name), after.map(name))) } };
-    let (birth_before, birth_after) = births(before.map(|row| row.birth), after.map(|row| row.birth));
-    let [user, kind, first_name, last_name, born, image_column] = COLUMNS;
+    // A removed row has a page only in the earlier version.
+    let version = if row.after.is_some() { until } else { since };
     html! {
-        tr data-user-id=(row.user_id) data-change=(change) {
-            (user.cell(&html! { a href={ (links::user(&row.user_id)) "?version=" (version) } { (row.user_id) } }))
+        tr data-user-id=(row.id) data-change=(change) {
+            (id.cell(&html! { a href={ (links::row(&row.id)) "?version=" (version) } { (row.id) } }))
             (kind.cell(&html! { span class={ "badge " (class) } { (label) } }))
-            (first_name.cell(&name(|row| &row.first_name)))
-            (last_name.cell(&name(|row| &row.last_name)))
-            (born.cell(&compared(birth_before.as_deref(), birth_after.as_deref())))
-            (image_column.cell(&compared(before.map(image), after.map(image))))
+            @for column in values { (column.cell.cell(&compared_values(column, row))) }
         }
     }
 }
 
-/// The days of both births; their times if the day is the same.
-fn births(before: Option<BirthTimestamp>, after: Option<BirthTimestamp>) -> (Option<String>, Option<String>) {
-    let day = |birth: BirthTimestamp| birth.day().date().to_string();
-    let time = |birth: BirthTimestamp| Timestamp::from_millisecond(birth.as_ms()).map_or_else(|_| day(birth), |at| at.to_string());
-    match (before, after) {
-        (Some(before), Some(after)) if before != after && before.day() == after.day() => (Some(time(before)), Some(time(after))),
-        (before, after) => (before.map(day), after.map(day)),
-    }
+/// The values of a column before and after. A text is shown in its own direction.
+fn compared_values(column: &ValueColumn<'_>, row: &ChangedRow) -> Markup {
+    let of = |values: &'_ Option<Vec<Option<Value>>>| -> Option<Value> { values.as_ref()?.get(column.index)?.clone() };
+    let (before, after) = (of(&row.before), of(&row.after));
+    let [before, after] = [&before, &after].map(|value| value.as_ref().map(Value::as_ref));
+    let is_text = [before, after].iter().any(|value| matches!(value, Some(ValueRef::Text(_))));
+    let texts = match (column.column, row.before.is_some(), row.after.is_some()) {
+        (data::Column::File(_), ..) => [before, after].map(|value| value.map(presence)),
+        (_, has_before, has_after) => {
+            let [text_before, text_after] = value::compared(before, after);
+            // A row without a value differs from no row.
+            let shown = |text: Option<_>, has_row: bool| text.or(has_row.then_some(Cow::Borrowed("–")));
+            [shown(text_before, has_before), shown(text_after, has_after)]
+        }
+    };
+    let [before, after] = texts.each_ref().map(Option::as_deref);
+    let compared = compared(before, after);
+    html! { @if is_text { bdi.exact { (compared) } } @else { (compared) } }
 }
 
-fn image(row: &RowValues) -> &'static str {
-    if row.has_image { "yes" } else { "no" }
+/// Whether there is a file.
+fn presence(value: ValueRef<'_>) -> Cow<'_, str> {
+    match value {
+        ValueRef::Boolean(true) => "yes".into(),
+        _ => "no".into(),
+    }
 }
 
 /// A value before and after, marked if it differs.
@@ -114,6 +147,10 @@ fn compared(before: Option<&str>, after: Option<&str>) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use datalake_core::dataset::Dataset;
+
     use super::*;
 
     #[test]
@@ -125,15 +162,37 @@ mod tests {
     }
 
     #[test]
-    fn births_on_one_day_are_shown_with_their_times() {
-        let birth = |ms| BirthTimestamp::from_ms(ms);
-        let text = |text: &str| Some(text.to_owned());
-        assert_eq!(births(birth(0), birth(86_400_000)), (text("1970-01-01"), text("1970-01-02")));
-        assert_eq!(births(None, birth(1)), (None, text("1970-01-01")));
-        assert_eq!(
-            births(birth(0), birth(1_000)),
-            (text("1970-01-01T00:00:00Z"), text("1970-01-01T00:00:01Z"))
-        );
-        assert_eq!(births(birth(5), birth(5)), (text("1970-01-01"), text("1970-01-01")));
+    fn columns_are_those_of_the_later_version() {
+        let row = |name: &str, has_image| {
+            let text = |text: &str| Some(Value::Text(text.into()));
+            Some(vec![
+                text(name),
+                text("Lee"),
+                Some(Value::EpochMs(0)),
+                Some(Value::Boolean(has_image)),
+            ])
+        };
+        let dataset = Arc::new(Dataset::users().clone());
+        let changes = Changes {
+            columns: data::Column::stored(&dataset).skip(1).collect(),
+            dataset,
+            rows: vec![ChangedRow {
+                id: "1".to_owned(),
+                before: row("Ada", false),
+                after: row("Bea", true),
+            }],
+            has_more: false,
+        };
+        let text = table(&changes, 1, 2).into_string();
+        for part in [
+            "<th scope=\"col\">First name</th>",
+            "<bdi class=\"exact\"><del>Ada</del><ins>Bea</ins></bdi>",
+            "<bdi class=\"exact\">Lee</bdi>",
+            "1970-01-01",
+            "<del>no</del><ins>yes</ins>",
+            "Only the presence of images is compared.",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
     }
 }

@@ -11,7 +11,8 @@ use crate::{
 };
 
 pub(crate) fn markup(title: &str, since: &VersionFacts, until: &VersionFacts, changes: &Changes, now: Timestamp) -> Markup {
-    let subtitle = html! { "Rows that differ between the two versions, by user ID." };
+    let dataset = &changes.dataset;
+    let subtitle = html! { (dataset.title()) " that differ between the two versions, by " (dataset.entity()) " ID." };
     let actions = html! { div.actions { a.button href=(links::VERSIONS) { "All versions" } } };
     let api = table::api_address(since.number, until.number);
     html! {

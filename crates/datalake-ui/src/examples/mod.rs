@@ -1,10 +1,11 @@
 //! Example requests. Each has links that open its response and the corresponding page.
 
 use axum::response::{IntoResponse, Response};
+use datalake_core::dataset::Dataset;
 use maud::{Markup, html};
 
 use crate::{
-    components::{self, format::capitalize},
+    components::{self, format::capitalize, labels},
     page::{api_address::ApiAddress, context::PageContext, html_page::HtmlPage, layout::View, links},
 };
 use datalake_api::{
@@ -20,16 +21,16 @@ pub(crate) async fn show(context: PageContext, _: NoParameters) -> Response {
         .api(ApiAddress::new("/"))
         .api_label("This list via the API:")
         .curl("curl -H 'Accept: application/json'");
-    HtmlPage(frame.page(&markup(&examples::basic(), &further, &context.origin))).into_response()
+    HtmlPage(frame.page(&markup(&context.dataset, &examples::basic(), &further, &context.origin))).into_response()
 }
 
-fn markup(basic: &[Example], further: &[Example], origin: &str) -> Markup {
+fn markup(dataset: &Dataset, basic: &[Example], further: &[Example], origin: &str) -> Markup {
     let subtitle = html! { "Example requests: " a href="#basic" { "basics" } ", " a href="#further" { "advanced" } "." };
     html! {
         (components::heading("Examples", &subtitle, &html! { a.button href="/docs/" { "API documentation" } }))
         h2 #basic { "Basics: filters and statistics" }
         @for example in basic { (card(example, origin)) }
-        h2 #further { "Advanced: time travel, formats, single users and runs" }
+        h2 #further { "Advanced: time travel, formats, single " (labels::rows(dataset)) " and runs" }
         @for example in further { (card(example, origin)) }
     }
 }
@@ -42,7 +43,7 @@ fn card(example: &Example, origin: &str) -> Markup {
                 h3 { (capitalize(title)) }
                 span.small {
                     a href=(href) { "Open" }
-                    @if let Some(page) = users_page(href) { " · " a href=(page) { "Open as page" } }
+                    @if let Some(page) = rows_page(href) { " · " a href=(page) { "Open as page" } }
                 }
             }
             (components::curl(origin, &ApiAddress::new(href)))
@@ -50,12 +51,12 @@ fn card(example: &Example, origin: &str) -> Markup {
     }
 }
 
-/// The users page with the same rows; none for other requests than `/data`.
-fn users_page(href: &str) -> Option<String> {
+/// The list with the same rows; none for other requests than `/data`.
+fn rows_page(href: &str) -> Option<String> {
     let rest = href.strip_prefix("/data")?;
     match rest.split_once('?') {
-        None if rest.is_empty() => Some(links::USERS.to_owned()),
-        Some(("", _)) => Some(format!("{}{rest}", links::USERS)),
+        None if rest.is_empty() => Some(links::ROWS.to_owned()),
+        Some(("", _)) => Some(format!("{}{rest}", links::ROWS)),
         _ => None,
     }
 }
@@ -66,14 +67,14 @@ mod tests {
 
     #[test]
     fn requests_for_rows_have_a_page() {
-        assert_eq!(users_page("/data").as_deref(), Some("/page/users"));
-        assert_eq!(users_page("/data?min_age&x=1").as_deref(), Some("/page/users?min_age&x=1"));
+        assert_eq!(rows_page("/data").as_deref(), Some("/page/users"));
+        assert_eq!(rows_page("/data?min_age&x=1").as_deref(), Some("/page/users?min_age&x=1"));
     }
 
     #[test]
     fn other_requests_have_no_page() {
         for href in ["/data.csv?limit=5", "/data/1000", "/stats", "/"] {
-            assert_eq!(users_page(href), None, "{href}");
+            assert_eq!(rows_page(href), None, "{href}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The banners at the top of the overview. Which of them are shown is decided by a pure function.
 
-use datalake_core::run::RunOutcome;
+use datalake_core::{dataset::Dataset, run::RunOutcome};
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
@@ -42,9 +42,15 @@ enum Table {
 
 /// The banners, the most severe first; none if there is nothing to report. All pages show that the store is unreachable. `lake` is the address
 /// of the lake for clients that may know it.
-pub(crate) fn banners(status: &LakeStatus, lake: Option<&LakeLabel>, permission: RunPermission, now: Timestamp) -> Markup {
+pub(crate) fn banners(
+    status: &LakeStatus,
+    dataset: &Dataset,
+    lake: Option<&LakeLabel>,
+    permission: RunPermission,
+    now: Timestamp,
+) -> Markup {
     html! {
-        @for alert in alerts(status) { (banner(&alert, lake, permission, now)) }
+        @for alert in alerts(status) { (banner(&alert, dataset, lake, permission, now)) }
     }
 }
 
@@ -79,7 +85,7 @@ fn has_sources(runs: &[Run]) -> bool {
     report.is_some_and(|report| report.counts.csv_listed > 0)
 }
 
-fn banner(alert: &Alert<'_>, lake: Option<&LakeLabel>, permission: RunPermission, now: Timestamp) -> Markup {
+fn banner(alert: &Alert<'_>, dataset: &Dataset, lake: Option<&LakeLabel>, permission: RunPermission, now: Timestamp) -> Markup {
     match alert {
         Alert::NotLoaded => components::banner(
             Severity::Error,
@@ -87,10 +93,10 @@ fn banner(alert: &Alert<'_>, lake: Option<&LakeLabel>, permission: RunPermission
             "The lake has not been loaded yet",
             &html! { p { "The store has not responded since this server started." } (check_log(lake)) },
         ),
-        Alert::NoSources(active) => first_steps::card(lake, *active, permission),
+        Alert::NoSources(active) => first_steps::card(dataset, lake, *active, permission),
         Alert::NoTable(active) => no_table(*active),
         Alert::Stale(age, staleness) => components::banner(Severity::Error, "stale", "Data is stale", &stale(*age, *staleness, permission)),
-        Alert::RunFailed(run, outcome, table) => failed(run, *outcome, *table, now),
+        Alert::RunFailed(run, outcome, table) => failed(run, *outcome, *table, dataset, now),
     }
 }
 
@@ -121,7 +127,7 @@ fn stale(age: SignedDuration, staleness: Staleness, permission: RunPermission) -
     }
 }
 
-fn failed(run: &Run, outcome: RunOutcome, table: Table, now: Timestamp) -> Markup {
+fn failed(run: &Run, outcome: RunOutcome, table: Table, dataset: &Dataset, now: Timestamp) -> Markup {
     let (severity, title) = match outcome {
         RunOutcome::Refused => (Severity::Warning, "The last run was blocked by a safety check"),
         RunOutcome::Misconfigured => (Severity::Error, "The last run had an invalid configuration"),
@@ -140,7 +146,7 @@ fn failed(run: &Run, outcome: RunOutcome, table: Table, now: Timestamp) -> Marku
         @if let Some(blocked) = run.report.as_deref().and_then(|report| report.blocked_deletions.as_ref()).filter(|blocked| blocked.count > 0) {
             p.actions { a.button href={ (links::run(&run.run_id)) "#blocked" } { "Review " (format::counted(blocked.count, "removal", "removals")) } }
         }
-        @if let Some(error) = run::error(run) {
+        @if let Some(error) = run::error(run, dataset) {
             p.wrap data-error { (components::prose(&error)) }
         }
     };

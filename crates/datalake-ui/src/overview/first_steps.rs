@@ -1,29 +1,29 @@
 //! The first steps with a lake that has neither a table nor sources. An empty lake is waiting for sources; it has not failed.
 
-use datalake_core::keys;
+use datalake_core::dataset::{Dataset, KeyPattern};
 use maud::{Markup, html};
 
 use crate::{
-    components::{self, run},
+    components::{self, labels, run},
+    overview::sample_source,
     page::run_permission::RunPermission,
 };
 use datalake_api::lake_label::LakeLabel;
 use datalake_runs::run::Run;
 
-/// The content of a source, for users who create the first one by hand.
-const EXAMPLE: &str = "first_name,last_name,birthts\nAda,Lovelace,612302400000\n";
-
 /// The card. `lake` is the address for clients that may know it; `active` is the run that may create the table.
-pub(super) fn card(lake: Option<&LakeLabel>, active: Option<&Run>, permission: RunPermission) -> Markup {
+pub(super) fn card(dataset: &Dataset, lake: Option<&LakeLabel>, active: Option<&Run>, permission: RunPermission) -> Markup {
     let lake = lake.filter(|lake| !lake.address().is_empty());
+    let sources = dataset.key().folder();
     let folder = lake.map_or_else(
-        || keys::SOURCES.to_owned(),
-        |lake| format!("{}/{}", lake.address().trim_end_matches('/'), keys::SOURCES),
+        || sources.to_owned(),
+        |lake| format!("{}/{sources}", lake.address().trim_end_matches('/')),
     );
+    let entity = dataset.entity();
     html! {
         section.card #first-steps aria-labelledby="first-steps-title" data-banner="no-sources" {
             header {
-                h2 #first-steps-title { "No users yet" }
+                h2 #first-steps-title { "No " (labels::rows(dataset)) " yet" }
                 @match active {
                     Some(run) => span.small { "Run " (run::link(run.run_id.as_str())) ": " (run::badge(run)) },
                     None => span.badge { "Waiting for sources" },
@@ -33,11 +33,15 @@ pub(super) fn card(lake: Option<&LakeLabel>, active: Option<&Run>, permission: R
                 li {
                     h3 { "Add sources" }
                     p {
-                        "Put one CSV file per user into " code.wrap { (folder) } ", named by the user's ID, for example " code { "1000.csv" }
-                        ". An image is optional: " code { "1000.png" } "."
+                        "Put one CSV file per " (entity) " into " code.wrap { (folder) } ", named by the " (entity) "'s ID, for example "
+                        code { (file_name(dataset.key())) } "."
+                        @for file in dataset.files() {
+                            " " (article(&labels::file_in_sentence(file))) " is optional: " code { (file_name(&file.key)) } "."
+                        }
                     }
-                    pre.log tabindex="0" { (EXAMPLE) }
-                    @if let Some(lake) = lake {
+                    pre.log tabindex="0" { (sample_source::csv(dataset)) }
+                    // The samples are users.
+                    @if let Some(lake) = lake.filter(|_| dataset == Dataset::users()) {
                         p.small.muted { "Or upload 100 sample users:" }
                         (components::shell(&format!("datalake init {} --samples", lake.arguments())))
                     }
@@ -58,4 +62,16 @@ pub(super) fn card(lake: Option<&LakeLabel>, active: Option<&Run>, permission: R
             }
         }
     }
+}
+
+/// The name of an object of the row 1000.
+fn file_name(key: &KeyPattern) -> String {
+    let key = key.key_of_id("1000").concat();
+    key.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// A noun at the beginning of a sentence, with its article.
+fn article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "An" } else { "A" };
+    format!("{article} {noun}")
 }

@@ -1,31 +1,34 @@
-//! The overview: users, age of the data, recent runs and their changes. All data is in memory; the store is not read.
+//! The overview: statistics and charts of the rows, age of the data, recent runs and their changes. All data is in memory; the store is not read.
 
 mod alerts;
 mod first_steps;
 mod recent_changes;
+mod sample_source;
 mod statistics;
 mod trends;
+
+use std::sync::Arc;
 
 use axum::{
     extract::{FromRef, FromRequestParts},
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use datalake_core::{run::RunOutcome, user::Day};
+use datalake_core::{dataset::Dataset, run::RunOutcome, user::Day};
+use datalake_table::memory::{snapshot::Snapshot, summary::Summary};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
     components::{
-        self, age_histogram,
-        format::{self, counted, number},
-        run,
+        self, bar_chart,
+        format::{self, capitalize, counted, number},
+        histogram, labels, run,
     },
-    declared,
-    overview::{statistics::LakeStatistics, trends::Trends},
+    overview::trends::Trends,
     page::{context::PageContext, html_page::HtmlPage, lake_status::LakeStatus, layout::View, links},
 };
-use datalake_api::snapshots::watch::TableState;
+use datalake_api::{limits::scan_pool::ScanPool, snapshots::watch::TableState};
 use datalake_runs::{launcher::NextRun, run::Run, runs::Runs};
 
 /// The overview as a response to `/`.
@@ -33,6 +36,32 @@ use datalake_runs::{launcher::NextRun, run::Run, runs::Runs};
 pub struct Overview {
     context: PageContext,
     next: NextRun,
+    rows: Option<Rows>,
+}
+
+/// The rows of the latest version.
+#[derive(Debug)]
+struct Rows {
+    snapshot: Arc<Snapshot>,
+    summary: Arc<Summary>,
+}
+
+/// Scanning this number of rows takes about a millisecond. More rows are scanned by the scan pool, once for each version and day.
+const ROWS_INLINE_MAX: usize = 20_000;
+
+impl Rows {
+    /// None without a table, and if the process is about to end.
+    async fn load(state: &TableState, on: Day, scan_pool: &ScanPool) -> Option<Self> {
+        let TableState::Loaded(snapshot) = state else { return None };
+        let snapshot = Arc::clone(snapshot);
+        if snapshot.len() <= ROWS_INLINE_MAX || snapshot.is_summary_quick(on) {
+            let summary = snapshot.summary(on);
+            return Some(Self { snapshot, summary });
+        }
+        let scanned = Arc::clone(&snapshot);
+        let summary = scan_pool.scan(move || scanned.summary(on)).await.ok()?;
+        Some(Self { snapshot, summary })
+    }
 }
 
 impl<S> FromRequestParts<S> for Overview
@@ -40,58 +69,66 @@ where
     S: Send + Sync,
     PageContext: FromRequestParts<S, Rejection = std::convert::Infallible>,
     Runs: FromRef<S>,
+    ScanPool: FromRef<S>,
 {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let context = PageContext::from_request_parts(parts, state).await?;
+        let rows = Rows::load(&context.lake.table.state, Day::of(context.now), &ScanPool::from_ref(state)).await;
         Ok(Self {
-            context: PageContext::from_request_parts(parts, state).await?,
             next: Runs::from_ref(state).next_run().await,
+            context,
+            rows,
         })
     }
 }
 
 impl IntoResponse for Overview {
     fn into_response(self) -> Response {
-        let Self { context, next } = self;
+        let Self { context, next, rows } = self;
         let frame = context.frame(View::Overview, "Overview");
         let start_button = run::start_button(context.run_permission, &context.origin);
-        HtmlPage(frame.page(&overview(&context, next, &start_button))).into_response()
+        HtmlPage(frame.page(&overview(&context, rows.as_ref(), next, &start_button))).into_response()
     }
 }
 
-fn overview(context: &PageContext, next: NextRun, start_button: &Markup) -> Markup {
+fn overview(context: &PageContext, rows: Option<&Rows>, next: NextRun, start_button: &Markup) -> Markup {
     let PageContext {
-        lake, now, run_permission, ..
+        lake,
+        now,
+        run_permission,
+        dataset,
+        ..
     } = context;
     let now = *now;
-    let declared = match &lake.table.state {
-        TableState::Loaded(snapshot) if declared::is_declared(snapshot.dataset()) => Some(snapshot),
-        _ => None,
-    };
-    let statistics = match &lake.table.state {
-        TableState::Loaded(snapshot) if declared.is_none() => Some(LakeStatistics::of(snapshot, Day::of(now))),
-        _ => None,
-    };
-    let is_loaded = declared.is_some() || statistics.is_some();
     let trends = Trends::of(&lake.runs);
     html! {
         (components::heading("Overview", &subtitle(lake, now), start_button))
-        (alerts::banners(lake, context.known_lake(), *run_permission, now))
-        @if let Some(statistics) = &statistics {
-            (statistics::markup(statistics, &trends, lake, now))
-        }
-        @if let Some(snapshot) = declared { (declared::statistics::markup(snapshot, lake, now)) }
+        (alerts::banners(lake, dataset, context.known_lake(), *run_permission, now))
+        @if let Some(rows) = rows { (statistics::markup(rows, &trends, lake, now)) }
         div.columns {
             (recent_runs(&lake.runs, next, now))
-            @if is_loaded { (sources(&lake.runs)) }
+            @if let Some(rows) = rows { (sources(&lake.runs, rows.snapshot.dataset())) }
         }
-        @if let Some(statistics) = &statistics {
-            (age_histogram::histogram(&statistics::by_age(&statistics.all), &statistics::by_age(&statistics.with_image)))
+        @if let Some(rows) = rows {
+            (charts(rows))
+            (recent_changes::markup(&lake.runs, rows.snapshot.dataset(), now))
+            (trends.markup(rows.snapshot.dataset(), now))
         }
-        @if is_loaded {
-            (recent_changes::markup(&lake.runs, now))
-            (trends.markup(now))
+    }
+}
+
+/// A chart for each column with a distribution.
+fn charts(rows: &Rows) -> Markup {
+    let Rows { snapshot, summary } = rows;
+    let dataset = snapshot.dataset();
+    html! {
+        @if !summary.histograms.is_empty() || !summary.categories.is_empty() {
+            div.charts {
+                @for chart in &summary.histograms { (histogram::card(dataset, chart)) }
+                @for chart in &summary.categories { (bar_chart::card(dataset, chart)) }
+            }
         }
     }
 }
@@ -155,8 +192,9 @@ fn last_run(run: &Run, now: Timestamp) -> Markup {
 }
 
 /// The sources that the last successful run found. Other runs may not have listed all sources.
-fn sources(runs: &[Run]) -> Markup {
+fn sources(runs: &[Run], dataset: &Dataset) -> Markup {
     let succeeded = |run: &&Run| run.state.outcome() == Some(RunOutcome::Succeeded);
+    let files = labels::files_in_sentence(dataset);
     let report = runs.iter().filter(succeeded).find_map(|run| run.report.as_deref());
     html! {
         section.card aria-labelledby="sources" {
@@ -168,8 +206,12 @@ fn sources(runs: &[Run]) -> Markup {
                 @let counts = &report.counts;
                 dl.properties {
                     dt { "CSV files" } dd { (number(counts.csv_listed)) }
-                    dt { "Images" } dd { (number(counts.images_listed)) }
-                    dt { "Read by that run" } dd { (counted(counts.csv_read, "CSV file", "CSV files")) ", " (counted(counts.images_read, "image", "images")) }
+                    @if let Some([_, files]) = &files { dt { (capitalize(files)) } dd { (number(counts.images_listed)) } }
+                    dt { "Read by that run" }
+                    dd {
+                        (counted(counts.csv_read, "CSV file", "CSV files"))
+                        @if let Some([file, files]) = &files { ", " (counted(counts.images_read, file, files)) }
+                    }
                     dt { "Normalized" } dd { (number(counts.normalized)) }
                     dt { "Currently rejected" } dd { a href=(links::REJECTS) { (number(counts.rejects_open)) } }
                 }

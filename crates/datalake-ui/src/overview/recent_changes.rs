@@ -1,6 +1,9 @@
 //! The chart of changes by recent runs on a time axis, with a table of the same numbers.
 
-use datalake_core::run::{Counts, RunOutcome};
+use datalake_core::{
+    dataset::Dataset,
+    run::{Counts, RunOutcome},
+};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -21,17 +24,20 @@ const RUNS_MAX: usize = 24;
 
 const SERIES: [&str; 4] = ["added", "changed", "removed", "rejected"];
 
-const AXES: Axes = Axes {
+const AXES: Axes<'_> = Axes {
     unit: "Rows changed, sources newly rejected",
     labels: Labels::All,
     // The first import is much larger than what follows.
     height: Height::Capped,
 };
 
-const COLUMNS: [&str; 7] = ["Added", "Changed", "Removed", "Newly rejected", "Users", "Rejected", "Duration"];
+/// The columns of the table. `rows` is the title of the rows.
+fn columns_of_table(rows: &str) -> [&str; 7] {
+    ["Added", "Changed", "Removed", "Newly rejected", rows, "Rejected", "Duration"]
+}
 
 /// The changes of the last completed runs.
-pub(super) fn markup(runs: &[Run], now: Timestamp) -> Markup {
+pub(super) fn markup(runs: &[Run], dataset: &Dataset, now: Timestamp) -> Markup {
     let completed: Vec<&Run> = { runs.iter() }.filter(|run| !run.state.is_active()).take(RUNS_MAX).collect();
     let oldest = completed.iter().filter_map(|run| time_of(run)).min();
     html! {
@@ -49,7 +55,7 @@ pub(super) fn markup(runs: &[Run], now: Timestamp) -> Markup {
                     }
                     details #changes-table {
                         summary { "Show as table" }
-                        (components::scroll("Table of changes by recent runs", &table(&completed, now)))
+                        (components::scroll("Table of changes by recent runs", &table(&completed, dataset, now)))
                     }
                     (chart::downloads())
                 },
@@ -134,11 +140,11 @@ fn has_failed(run: &Run) -> bool {
 }
 
 /// A plain table: the classes and labels of cards would double its size.
-fn table(runs: &[&Run], now: Timestamp) -> Markup {
+fn table(runs: &[&Run], dataset: &Dataset, now: Timestamp) -> Markup {
     html! {
         table.compact.numbers {
             caption.visually-hidden { "Changes by recent runs, latest first" }
-            thead { tr { th scope="col" { "Started" } th scope="col" { "State" } @for column in COLUMNS { th scope="col" { (column) } } } }
+            thead { tr { th scope="col" { "Started" } th scope="col" { "State" } @for column in columns_of_table(dataset.title()) { th scope="col" { (column) } } } }
             tbody {
                 @for run in runs {
                     @let report = run.report.as_deref();

@@ -1,92 +1,93 @@
 //! The statistics at the top of the overview.
 
-use datalake_core::{
-    dataset::Value,
-    query::filter::{FileFilter, Filter},
-    user::Day,
-};
-use datalake_table::memory::{snapshot::Snapshot, statistics::Statistics};
+use datalake_core::query::column::Column;
+use datalake_table::memory::statistics::ColumnStatistics;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
-    components::format::{number, relative_time},
-    overview::trends::Trends,
+    components::{
+        format::{number, relative_time},
+        labels,
+    },
+    overview::{Rows, trends::Trends},
     page::{lake_status::LakeStatus, links},
 };
 
-/// Statistics of the latest version.
-pub(crate) struct LakeStatistics {
-    version: u64,
-    committed_at: Timestamp,
-    pub(crate) all: Statistics,
-    pub(crate) with_image: Statistics,
-    rejected: usize,
-    ignored: usize,
-}
+/// Most columns whose average is shown.
+const AVERAGES_MAX: usize = 8;
 
-impl LakeStatistics {
-    /// Computed from sums per day of birth, so the time does not depend on the number of rows.
-    pub(crate) fn of(snapshot: &Snapshot, on: Day) -> Self {
-        let statistics = |file| {
-            let filter = Filter { file, ..Filter::default() };
-            snapshot.statistics(&snapshot.select(&filter, on))
-        };
-        Self {
-            version: snapshot.version().number(),
-            committed_at: snapshot.version().committed_at(),
-            all: statistics(None),
-            with_image: statistics(Some(FileFilter::With)),
-            rejected: snapshot.rejected_count(),
-            ignored: snapshot.ignored_count(),
+/// The statistics of the latest version.
+pub(super) fn markup(rows: &Rows, trends: &Trends, lake: &LakeStatus, now: Timestamp) -> Markup {
+    let Rows { snapshot, summary } = rows;
+    let (dataset, version, statistics) = (snapshot.dataset(), snapshot.version(), &summary.statistics);
+    let count = statistics.count;
+    let share = |part: u64| {
+        html! {
+            @if let Some(percent) = (part * 200 + count).checked_div(count * 2) { (percent) "% of " (labels::rows(dataset)) }
         }
-    }
-}
-
-/// The number of users of each age, ascending.
-pub(super) fn by_age(statistics: &Statistics) -> Vec<(u16, u64)> {
-    let by_years = statistics
-        .columns
-        .first()
-        .and_then(|ages| ages.by_value.as_deref())
-        .unwrap_or_default();
-    by_years
-        .iter()
-        .filter_map(|(years, users)| Some((u16::try_from(*years).ok()?, *users)))
-        .collect()
-}
-
-pub(super) fn markup(statistics: &LakeStatistics, trends: &Trends, lake: &LakeStatus, now: Timestamp) -> Markup {
-    let LakeStatistics { all, .. } = statistics;
-    let ages = all.columns.first().cloned().unwrap_or_default();
-    let (with_image, average) = (all.with_files.iter().sum(), ages.average);
-    let average = average.map_or("–".to_owned(), |years| format!("{years:.1}"));
-    let share =
-        |part: u64| html! { @if let Some(percent) = (part * 200 + all.count).checked_div(all.count * 2) { (percent) "% of users" } };
-    let filtered = |filter: &str, label: &Markup| html! { a href={ (links::USERS) "?" (filter) } { (label) } };
+    };
+    let columns = { dataset.stats().iter() }.filter_map(|name| Column::named(dataset, name));
     html! {
         dl.statistics {
-            (statistic("users", "Users", &html! { a href=(links::USERS) { (number(all.count)) } }, &html! {
-                @if let (Some(Value::Integer(min)), Some(Value::Integer(max))) = (ages.least, ages.greatest) {
-                    (filtered("min_age", &html! { "youngest " (min) })) ", " (filtered("max_age", &html! { "oldest " (max) }))
+            (statistic("users", dataset.title(), &html! { a href=(links::ROWS) { (number(count)) } }, &trends.rows_sparkline(dataset)))
+            @for (file, with) in dataset.files().iter().zip(&statistics.with_files) {
+                @let (name, parameter) = (labels::file_in_sentence(file), format!("is_{}_exists", file.name));
+                @for (word, label, value, rows) in [("with", "With", "True", *with), ("without", "Without", "False", count - with)] {
+                    (statistic(
+                        &format!("{word}-{}", file.name),
+                        &format!("{label} {name}"),
+                        &filtered(&format!("{parameter}={value}"), &html! { (number(rows)) }),
+                        &share(rows),
+                    ))
                 }
-                (trends.users_sparkline())
+            }
+            @for (column, values) in columns.zip(&statistics.columns).take(AVERAGES_MAX) {
+                @let name = labels::name(dataset, column);
+                (statistic(
+                    &format!("average-{name}"),
+                    &format!("Average {}", labels::column_in_sentence(dataset, column)),
+                    &html! { (decimal(values.average)) },
+                    &spread(name, values),
+                ))
+            }
+            (statistic("data-age", "Last verified", &html! { (relative_time(lake.confirmed_at().unwrap_or(version.committed_at()), now)) }, &html! {
+                a href=(links::VERSIONS) { "version " (version.number()) } ", published " (relative_time(version.committed_at(), now))
             }))
-            (statistic("with-image", "With image", &filtered("is_image_exists=True", &html! { (number(with_image)) }), &share(with_image)))
-            (statistic("without-image", "Without image", &filtered("is_image_exists=False", &html! { (number(all.count - with_image)) }), &share(all.count - with_image)))
-            (statistic("average-age", "Average age", &html! { (average) }, &html! {
-                @if let Some(median) = ages.median { "median " (median) " years" }
-            }))
-            (statistic("data-age", "Last verified", &html! { (relative_time(lake.confirmed_at().unwrap_or(statistics.committed_at), now)) }, &html! {
-                a href=(links::VERSIONS) { "version " (statistics.version) } ", published " (relative_time(statistics.committed_at, now))
-            }))
-            (statistic("rejects-open", "Rejected sources", &html! { a href=(links::REJECTS) { (number(statistics.rejected)) } }, &html! {
-                @if statistics.rejected > 0 { "last valid rows still served" } @else { "all sources accepted" }
-                @if statistics.ignored > 0 { " · " (number(statistics.ignored)) " ignored" }
+            (statistic("rejects-open", "Rejected sources", &html! { a href=(links::REJECTS) { (number(snapshot.rejected_count())) } }, &html! {
+                @if snapshot.rejected_count() > 0 { "last valid rows still served" } @else { "all sources accepted" }
+                @if snapshot.ignored_count() > 0 { " · " (number(snapshot.ignored_count())) " ignored" }
                 (trends.rejects_sparkline())
             }))
         }
     }
+}
+
+fn filtered(filter: &str, label: &Markup) -> Markup {
+    html! { a href={ (links::ROWS) "?" (filter) } { (label) } }
+}
+
+/// The median, and links to the rows with the least and the greatest value.
+fn spread(name: &str, values: &ColumnStatistics) -> Markup {
+    html! {
+        @if let Some(median) = values.median { "median " (decimal(Some(median)).trim_end_matches(".0")) }
+        @if let (Some(least), Some(greatest)) = (&values.least, &values.greatest) {
+            ", " (filtered(&format!("min_{name}"), &html! { "lowest " (least) }))
+            ", " (filtered(&format!("max_{name}"), &html! { "highest " (greatest) }))
+        }
+    }
+}
+
+/// A number with one decimal, or with as many as a small number needs to be right to a twentieth.
+fn decimal(number: Option<f64>) -> String {
+    const DECIMALS_MAX: usize = 12;
+    let Some(number) = number else { return "–".to_owned() };
+    let rounded = (1..=DECIMALS_MAX).map(|decimals| format!("{number:.decimals$}"));
+    let is_close = |text: &String| {
+        text.parse::<f64>()
+            .is_ok_and(|rounded| (rounded - number).abs() <= number.abs() / 20.0)
+    };
+    { rounded }.find(is_close).unwrap_or_else(|| format!("{number:e}"))
 }
 
 /// One number with its label and a note. Tests find it by `id`.
@@ -97,5 +98,17 @@ fn statistic(id: &str, label: &str, value: &Markup, note: &Markup) -> Markup {
             dd.value { (value) }
             dd.note { (note) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn averages_have_as_many_decimals_as_needed() {
+        let texts = [33.5, 1_234.0, 0.0, -0.014, 1e-30].map(|number| decimal(Some(number)));
+        assert_eq!(texts, ["33.5", "1234.0", "0.0", "-0.014", "1e-30"]);
+        assert_eq!(decimal(None), "–");
     }
 }

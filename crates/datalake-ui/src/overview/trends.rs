@@ -1,6 +1,9 @@
-//! How users, rejected sources and the duration of runs have developed.
+//! How the number of rows, rejected sources and the duration of runs have developed.
 
-use datalake_core::run::{RunOutcome, RunReport};
+use datalake_core::{
+    dataset::Dataset,
+    run::{RunOutcome, RunReport},
+};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -18,8 +21,8 @@ const VERSIONS_MAX: usize = 12;
 
 /// The values over time, in ascending order of time.
 pub(super) struct Trends {
-    /// The number of users of each version.
-    users: Vec<Point>,
+    /// The number of rows of each version.
+    rows: Vec<Point>,
     rejected: Vec<Point>,
     elapsed_ms: Vec<Point>,
 }
@@ -41,15 +44,15 @@ impl Trends {
             points
         };
         Self {
-            users: points(VERSIONS_MAX, |report| report.committed == Some(true), |report| report.counts.users),
+            rows: points(VERSIONS_MAX, |report| report.committed == Some(true), |report| report.counts.users),
             rejected: points(RUNS_MAX, |_| true, |report| report.counts.rejects_open),
             elapsed_ms: points(RUNS_MAX, |_| true, |report| report.elapsed_ms),
         }
     }
 
-    /// A small line below the number of users.
-    pub(super) fn users_sparkline(&self) -> Markup {
-        line_chart::sparkline("Users by version", &self.users)
+    /// A small line below the number of rows.
+    pub(super) fn rows_sparkline(&self, dataset: &Dataset) -> Markup {
+        line_chart::sparkline(&by_version(dataset), &self.rows)
     }
 
     /// A small line below the number of rejected sources.
@@ -58,9 +61,9 @@ impl Trends {
     }
 
     /// The charts; nothing if there are fewer than two runs. The table of recent changes has the same numbers.
-    pub(super) fn markup(&self, now: Timestamp) -> Markup {
+    pub(super) fn markup(&self, dataset: &Dataset, now: Timestamp) -> Markup {
         let runs = datalake_core::count::count(self.elapsed_ms.len());
-        let versions = datalake_core::count::count(self.users.len());
+        let versions = datalake_core::count::count(self.rows.len());
         html! {
             @if runs > 1 {
                 section.card aria-labelledby="trends" {
@@ -69,7 +72,7 @@ impl Trends {
                         span.small.muted { "of " (counted(versions, "version", "versions")) " and " (runs) " successful runs, UTC" }
                     }
                     div.trends {
-                        (line_chart::chart("trend-users", "Users by version", &self.users, number, now))
+                        (line_chart::chart("trend-users", &by_version(dataset), &self.rows, number, now))
                         (line_chart::chart("trend-rejects", "Rejected sources", &self.rejected, number, now))
                         (line_chart::chart("trend-duration", "Duration of runs", &self.elapsed_ms, milliseconds, now))
                     }
@@ -77,4 +80,8 @@ impl Trends {
             }
         }
     }
+}
+
+fn by_version(dataset: &Dataset) -> String {
+    format!("{} by version", dataset.title())
 }

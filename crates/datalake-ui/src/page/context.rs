@@ -1,6 +1,6 @@
 //! What every page needs to know about its request and about the lake.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -9,11 +9,10 @@ use axum::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::declared;
 use crate::page::{
     api_address::ApiAddress,
     lake_status::{LakeState, LakeStatus},
-    layout::{self, Account, Frame, ROWS, Refresh, View},
+    layout::{self, Account, Frame, Refresh, View},
     query::Query,
     request_url,
     return_address::ReturnAddress,
@@ -40,6 +39,8 @@ pub struct PageContext {
     /// The current time of the server's clock.
     pub(crate) now: Timestamp,
     pub(crate) lake: LakeStatus,
+    /// The declaration of the rows: that of the latest version, or without a table that of the users.
+    pub(crate) dataset: Arc<Dataset>,
     /// The state of the lake that the page shows.
     pub(crate) state: LakeState,
     pub(crate) run_permission: RunPermission,
@@ -69,20 +70,12 @@ impl PageContext {
         self.caller.is_authorized().then_some(&self.lake_label)
     }
 
-    /// The dataset of the lake, unless it is that of the users.
-    pub(crate) fn declared(&self) -> Option<&Dataset> {
-        match &self.lake.table.state {
-            TableState::Loaded(snapshot) => Some(&**snapshot.dataset()).filter(|dataset| declared::is_declared(dataset)),
-            TableState::Missing | TableState::Loading => None,
-        }
-    }
-
     /// The frame of a view, with the API request that corresponds to the page's address.
     pub(crate) fn frame<'a>(&'a self, view: View, title: &'a str) -> Frame<'a> {
         Frame {
             view,
             title,
-            rows: self.declared().map_or(ROWS, Dataset::title),
+            dataset: &self.dataset,
             site: &self.site,
             notice: store_unreachable::store_unreachable(&self.lake, self.known_lake()),
             address: ReturnAddress::or_overview(&self.address),
@@ -122,7 +115,8 @@ where
         let now = Clock::from_ref(state).now();
         let runs = Runs::from_ref(state);
         let Ok(caller) = Caller::from_request_parts(parts, state).await;
-        let mut lake = LakeStatus::load(&TableWatch::from_ref(state), &runs, now).await;
+        let table = TableWatch::from_ref(state);
+        let mut lake = LakeStatus::load(&table, &runs, now).await;
         lake.runs = lake.runs.into_iter().map(|run| run_redaction::for_caller(run, caller)).collect();
         let lake_label = LakeLabel::from_ref(state);
         Ok(Self {
@@ -132,6 +126,7 @@ where
             address: request_url::path_and_query(&parts.uri),
             now,
             state: lake.state(),
+            dataset: table.dataset(),
             lake,
             run_permission: match (runs.starts_runs(), caller) {
                 (false, _) => RunPermission::NotOffered,

@@ -23,7 +23,7 @@
 //! | `badge`, `success`, `warning`, `error`, `active` | a state: `components::run::badge` |
 //! | `scroll` | a wide table: `components::scroll`; cells `number`, `name`, `wrap`, `nowrap` |
 //! | `table.cards` | a table whose rows become cards on phones: `components::table` |
-//! | `thumb`, `portrait` | an image in a row, and of one user |
+//! | `thumb`, `portrait` | an image in a list, and of one row |
 //! | `ul.gallery > li > a` (`img` or `.no-image`, `.caption`) | images side by side |
 //! | `form.filters > .field` (`label`, control, `.hint`, `.hint.error`), `.choices` | a form of filters; a line of radio buttons and checkboxes |
 //! | `button`, `a.button`, `.primary`, `.actions`, `.pager` | buttons; a line of them; links to the previous and the next page |
@@ -33,22 +33,29 @@
 //! | `svg.chart` (`grid`, `axis`, `hit`; `with`, `without`, `added`, `changed`, `removed`, `rejected`), `ul.legend` | charts: `chart.rs` |
 //! | `empty` | a card without content, and why |
 
-use datalake_core::query::search::SEARCH;
+use datalake_core::{
+    dataset::Dataset,
+    query::{column::Column, search::SEARCH},
+};
 use maud::{DOCTYPE, Markup, html};
 
 use crate::{
     assets,
-    components::{self, format::number},
+    components::{
+        self,
+        format::{capitalize, number},
+        labels,
+    },
     page::{api_address::ApiAddress, lake_status::LakeState, links, return_address::ReturnAddress, site::Site, theme},
-    users::{filter_form, form_query::FORM},
+    rows::{filter_form, form_query::FORM},
 };
 
 /// The kind of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum View {
     Overview,
-    Users,
-    User,
+    Rows,
+    Row,
     Runs,
     Run,
     Rejects,
@@ -65,8 +72,8 @@ impl View {
     fn as_str(self) -> &'static str {
         match self {
             Self::Overview => "overview",
-            Self::Users => "users",
-            Self::User => "user",
+            Self::Rows => "users",
+            Self::Row => "user",
             Self::Runs => "runs",
             Self::Run => "run",
             Self::Rejects => "rejects",
@@ -87,7 +94,7 @@ impl View {
     /// The navigation entry that is highlighted for the view.
     fn navigation_entry(self) -> Self {
         match self {
-            Self::User => Self::Users,
+            Self::Row => Self::Rows,
             Self::Run => Self::Runs,
             Self::Changes => Self::Versions,
             view => view,
@@ -95,17 +102,16 @@ impl View {
     }
 }
 
-/// The title of the list of rows of a lake without declaration.
-pub(crate) const ROWS: &str = "Users";
-
 /// View, address, label, and the key that opens the view after `g`.
-const NAVIGATION: [(View, &str, &str, &str); 5] = [
-    (View::Overview, links::OVERVIEW, "Overview", "o"),
-    (View::Users, links::USERS, ROWS, "u"),
-    (View::Runs, links::RUNS_PAGE, "Runs", "r"),
-    (View::Rejects, links::REJECTS, "Rejects", "x"),
-    (View::Versions, links::VERSIONS, "Versions", "v"),
-];
+fn navigation(dataset: &Dataset) -> [(View, &'static str, &str, &'static str); 5] {
+    [
+        (View::Overview, links::OVERVIEW, "Overview", "o"),
+        (View::Rows, links::ROWS, dataset.title(), "u"),
+        (View::Runs, links::RUNS_PAGE, "Runs", "r"),
+        (View::Rejects, links::REJECTS, "Rejects", "x"),
+        (View::Versions, links::VERSIONS, "Versions", "v"),
+    ]
+}
 
 /// The pages about the API. The keys are those after `g`.
 const API_MENU: [(&str, &str, Option<&str>); 4] = [
@@ -128,8 +134,8 @@ const PRODUCT: &str = concat!("datalake ", env!("CARGO_PKG_VERSION"));
 /// The label of the API request in the footer.
 pub(crate) const API_LABEL: &str = "Same data via the API:";
 
-/// Shown by search engines and link previews. It is the same for all pages, because a title may contain a user's name.
-const DESCRIPTION: &str = "A data lake: its users and their images, the runs that process them, rejected files, and versions.";
+/// Shown by search engines and link previews. It is the same for all pages, because a title may contain the name of a user.
+const DESCRIPTION: &str = "A data lake: its rows and their files, the runs that process them, rejected files, and versions.";
 
 /// When an open page is refreshed.
 #[derive(Clone, Copy, Debug)]
@@ -157,8 +163,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) view: View,
     /// The title in the browser's tab.
     pub(crate) title: &'a str,
-    /// The title of the list of rows, in the navigation.
-    pub(crate) rows: &'a str,
+    /// The declaration of the rows, for their nouns.
+    pub(crate) dataset: &'a Dataset,
     pub(crate) site: &'a Site,
     /// A banner above the view.
     pub(crate) notice: Option<Markup>,
@@ -225,14 +231,15 @@ impl Frame<'_> {
                     }
                     @match self.view {
                         View::Overview | View::Runs | View::SignIn => {}
-                        View::Users => { link rel="stylesheet" href=(assets::users_style()); }
+                        View::Rows => { link rel="stylesheet" href=(assets::rows_style()); }
                         _ => { link rel="stylesheet" href=(assets::details_style()); }
                     }
-                    @if matches!(self.view, View::Users | View::User | View::Run | View::Rejects | View::Problem) {
+                    @if matches!(self.view, View::Rows | View::Row | View::Run | View::Rejects | View::Problem) {
                         script src=(assets::view_script()) defer {}
                     }
                     @if self.view == View::Overview {
                         link rel="stylesheet" href=(assets::chart_style());
+                        @if has_several_charts(self.dataset) { link rel="stylesheet" href=(assets::distribution_style()); }
                         script src=(assets::chart_script()) defer {}
                     }
                 }
@@ -247,7 +254,7 @@ impl Frame<'_> {
                     }
                     (self.footer())
                     @if self.view.has_runs() { (token_dialog()) }
-                    (help_dialog())
+                    (help_dialog(self.dataset))
                 }
             }
         }
@@ -265,11 +272,11 @@ impl Frame<'_> {
                     }
                     nav aria-label="Main" {
                         ul {
-                            @for (view, href, label, key) in NAVIGATION {
+                            @for (view, href, label, key) in navigation(self.dataset) {
                                 li {
                                     a id=[(view == View::Rejects).then_some("nav-rejects")] href=(href) data-shortcut=(key)
                                         aria-current=[(view == current).then_some("page")] {
-                                        @if view == View::Users { (self.rows) } @else { (label) }
+                                        (label)
                                         @if view == View::Rejects && self.rejected_count > 0 { " " span.count { (number(self.rejected_count)) } }
                                     }
                                 }
@@ -298,23 +305,19 @@ impl Frame<'_> {
         }
     }
 
-    /// Searches all users. On the users page, the box is a field of the filter form, so that a search keeps the other filters.
+    /// Searches all rows. On the page of the rows, the box is a field of the filter form, so that a search keeps the other filters.
     fn search_box(&self, text: &str) -> Markup {
-        let is_filter = self.view == View::Users;
-        let rows = self.rows.to_lowercase();
-        let label = match self.rows {
-            ROWS => "Search users by ID or name".to_owned(),
-            _ => format!("Search {rows}"),
-        };
+        let is_filter = self.view == View::Rows;
+        let label = format!("Search {}", labels::rows(self.dataset));
         let input = html! {
-            input #search type="search" name=(SEARCH) value=(text) placeholder={ "Search " (rows) } aria-label=(label)
+            input #search type="search" name=(SEARCH) value=(text) placeholder=(label) aria-label={ (label) " by ID or text" }
                 autocomplete="off" spellcheck="false" form=[is_filter.then_some(filter_form::ID)];
         };
         html! {
             @if is_filter {
                 div.search { (input) }
             } @else {
-                form.search role="search" method="get" action=(links::USERS) {
+                form.search role="search" method="get" action=(links::ROWS) {
                     input type="hidden" name=(FORM) value="search";
                     (input)
                 }
@@ -337,11 +340,20 @@ impl Frame<'_> {
                         (theme::form(self.site, &self.address))
                         button.plain type="button" data-help hidden { "Keyboard shortcuts" }
                     }
-                    p { (PRODUCT) " · " span #time-zone { "Times are in UTC." } " Ages are completed calendar years." }
+                    p {
+                        (PRODUCT) " · " span #time-zone { "Times are in UTC." }
+                        @if let Some(computed) = labels::computed_on_a_day(self.dataset) { " " (capitalize(&computed)) ": completed calendar years." }
+                    }
                 }
             }
         }
     }
+}
+
+/// Whether the overview has more than the numbers of one file and one column.
+fn has_several_charts(dataset: &Dataset) -> bool {
+    let has_categories = || Column::all(dataset).any(|column| column.categories(dataset).is_some());
+    dataset.files().len() != 1 || dataset.stats().len() != 1 || has_categories()
 }
 
 /// Asks for the token before a run is started or stopped. Only the script opens it.
@@ -367,8 +379,8 @@ fn token_dialog() -> Markup {
 }
 
 /// The keyboard shortcuts. Only the script opens it.
-fn help_dialog() -> Markup {
-    let go = NAVIGATION.into_iter().map(|(_, _, label, key)| (label, key));
+fn help_dialog(dataset: &Dataset) -> Markup {
+    let go = navigation(dataset).into_iter().map(|(_, _, label, key)| (label, key));
     let go = go.chain(API_MENU.into_iter().filter_map(|(_, label, key)| Some((label, key?))));
     html! {
         dialog #help-dialog aria-labelledby="help-title" {

@@ -1,4 +1,4 @@
-//! Paths of pages and images. No other file writes the path of a user's page, a run's page or an image.
+//! Paths of pages and files. No other file writes the path of the page of a row or a run, or of a file.
 
 use datalake_api::{problem::document, routes::reject_reference};
 use url::form_urlencoded;
@@ -6,7 +6,7 @@ use url::form_urlencoded;
 use crate::page::query::Query;
 
 pub(crate) const OVERVIEW: &str = "/";
-pub(crate) const USERS: &str = "/page/users";
+pub(crate) const ROWS: &str = "/page/users";
 pub(crate) const RUNS_PAGE: &str = "/page/runs";
 pub(crate) const REJECTS: &str = "/page/rejects";
 pub(crate) const VERSIONS: &str = "/page/versions";
@@ -34,14 +34,14 @@ pub(crate) fn is_sign_in(path: &str) -> bool {
     path == SIGN_IN || path == SIGN_OUT
 }
 
-/// A user's page.
-pub(crate) fn user(user_id: &str) -> String {
-    format!("{USERS}/{}", encode_segment(user_id))
+/// The page of a row.
+pub(crate) fn row(id: &str) -> String {
+    format!("{ROWS}/{}", encode_segment(id))
 }
 
-/// A user's page at the version and on the day that a query selects.
-pub(crate) fn user_at(user_id: &str, query: &Query) -> String {
-    query.time_travel().address(&user(user_id))
+/// The page of a row at the version and on the day that a query selects.
+pub(crate) fn row_at(id: &str, query: &Query) -> String {
+    query.time_travel().address(&row(id))
 }
 
 /// A run's page. Run IDs need no encoding.
@@ -59,20 +59,15 @@ pub(crate) fn changes(since: u64, until: u64) -> String {
     format!("{CHANGES}?since={since}&until={until}")
 }
 
-/// The users of a version.
-pub(crate) fn users_at_version(version: u64) -> String {
-    format!("{USERS}?version={version}")
+/// The rows of a version.
+pub(crate) fn rows_at_version(version: u64) -> String {
+    format!("{ROWS}?version={version}")
 }
 
-/// A user's image. The version makes the address unique for each image, so that no browser shows a cached earlier one; a replica that has not
+/// A file of a row. The version makes the address unique for each file, so that no browser shows a cached earlier one; a replica that has not
 /// loaded the version yet waits for it.
-pub(crate) fn image(user_id: &str, version: u64) -> String {
-    file(user_id, "image", version)
-}
-
-/// A file of a row, as [`image`].
-pub(crate) fn file(row_id: &str, name: &str, version: u64) -> String {
-    format!("/data/{}/{name}?min_version={version}&wait=5s", encode_segment(row_id))
+pub(crate) fn file(id: &str, name: &str, version: u64) -> String {
+    format!("/data/{}/{name}?min_version={version}&wait=5s", encode_segment(id))
 }
 
 /// Percent-encodes one segment of a path.
@@ -89,12 +84,12 @@ mod tests {
     #[test]
     fn segments_are_percent_encoded() {
         assert_eq!(encode_segment("a b+c/ü"), "a%20b%2Bc%2F%C3%BC");
-        assert_eq!(user("a b"), "/page/users/a%20b");
+        assert_eq!(row("a b"), "/page/users/a%20b");
     }
 
     #[test]
-    fn user_page_keeps_version_and_day() {
+    fn page_of_a_row_keeps_version_and_day() {
         let query = Query::new([("min_age", "3"), ("on", "2020-01-01"), ("version", "2")]);
-        assert_eq!(user_at("1", &query), "/page/users/1?on=2020-01-01&version=2");
+        assert_eq!(row_at("1", &query), "/page/users/1?on=2020-01-01&version=2");
     }
 }

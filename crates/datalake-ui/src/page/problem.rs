@@ -1,5 +1,7 @@
 //! Problems as pages. The API crate decides the status and the text of a problem; this file renders them.
 
+use std::sync::Arc;
+
 use axum::{
     extract::Request,
     http::{StatusCode, header},
@@ -8,7 +10,7 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
-    components::{self, run},
+    components::{self, labels, run},
     page::{
         api_address::ApiAddress,
         html_page::HtmlPage,
@@ -28,12 +30,19 @@ use datalake_api::{
         document::{ProblemDocument, replace_body},
     },
     request::cursor::CURSOR,
+    snapshots::watch::TableWatch,
 };
+use datalake_core::dataset::Dataset;
 use datalake_http::accept::Accept;
 
-/// Replaces the body of problems by a page if the client is a browser that opens a page. `label` names the lake.
-pub async fn show_problems(label: &LakeLabel, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    let Some(client) = Client::of(label, &request) else {
+/// Replaces the body of problems by a page if the client is a browser that opens a page. `label` names the lake, and `table` its rows.
+pub async fn show_problems(
+    label: &LakeLabel,
+    table: &TableWatch,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    let Some(client) = Client::of(label, || table.dataset(), &request) else {
         return next(request).await;
     };
     let instance = request.uri().path().to_owned();
@@ -57,11 +66,13 @@ struct Client {
     address: String,
     prefers_html: bool,
     is_from_other_site: bool,
+    /// The declaration of the rows.
+    dataset: Arc<Dataset>,
 }
 
 impl Client {
     /// None if no problem of the request is rendered as a page.
-    fn of(label: &LakeLabel, request: &Request) -> Option<Self> {
+    fn of(label: &LakeLabel, dataset: impl FnOnce() -> Arc<Dataset>, request: &Request) -> Option<Self> {
         let accept = Accept::from_headers(request.headers());
         // A client that accepts all types equally, such as curl, is not a browser.
         let prefers_html = accept.weight("text/html") > accept.weight("application/problem+json");
@@ -72,6 +83,7 @@ impl Client {
             address: path_and_query(request.uri()),
             is_from_other_site: sign_in::is_from_other_site(request.headers()),
             prefers_html,
+            dataset: dataset(),
         })
     }
 
@@ -98,7 +110,7 @@ impl Client {
         Frame {
             view: View::Problem,
             title: page_title(problem),
-            rows: layout::ROWS,
+            dataset: &self.dataset,
             site: &self.site,
             notice: None,
             address: ReturnAddress::or_overview(&self.address),
@@ -122,6 +134,7 @@ impl Client {
             is_from_other_site: self.is_from_other_site,
             detail: &problem.detail,
             status: problem.status,
+            dataset: &self.dataset,
         }
     }
 
@@ -166,13 +179,13 @@ impl Client {
     }
 
     /// The list that the requested page belongs to, without its parameters.
-    fn parent_view(&self) -> Option<(&'static str, &'static str)> {
+    fn parent_view(&self) -> Option<(&'static str, String)> {
         let path = self.address.split('?').next().unwrap_or_default();
         match path.strip_prefix("/page/")?.split('/').next()? {
-            "users" => Some((links::USERS, "All users")),
-            "runs" => Some((links::RUNS_PAGE, "All runs")),
-            "rejects" => Some((links::REJECTS, "Current rejects")),
-            "versions" | "changes" => Some((links::VERSIONS, "All versions")),
+            "users" => Some((links::ROWS, format!("All {}", labels::rows(&self.dataset)))),
+            "runs" => Some((links::RUNS_PAGE, "All runs".to_owned())),
+            "rejects" => Some((links::REJECTS, "Current rejects".to_owned())),
+            "versions" | "changes" => Some((links::VERSIONS, "All versions".to_owned())),
             _ => None,
         }
     }
@@ -242,8 +255,8 @@ mod tests {
     #[track_caller]
     fn check(path: &str, accept: &str, status: u16, expected: bool) {
         let request = Request::get(path).header(header::ACCEPT, accept).body(Body::empty()).unwrap();
-        let wants_page =
-            Client::of(&LakeLabel::default(), &request).is_some_and(|client| client.wants_page(StatusCode::from_u16(status).unwrap()));
+        let wants_page = Client::of(&LakeLabel::default(), Dataset::shared_users, &request)
+            .is_some_and(|client| client.wants_page(StatusCode::from_u16(status).unwrap()));
         assert_eq!(wants_page, expected, "{path}, Accept: {accept}, {status}");
     }
 
@@ -288,7 +301,10 @@ mod tests {
     fn check_first_page(path: &str, expected: Option<&str>) {
         let request = Request::get(path).body(Body::empty()).unwrap();
         assert_eq!(
-            Client::of(&LakeLabel::default(), &request).unwrap().first_page().as_deref(),
+            Client::of(&LakeLabel::default(), Dataset::shared_users, &request)
+                .unwrap()
+                .first_page()
+                .as_deref(),
             expected,
             "{path}"
         );

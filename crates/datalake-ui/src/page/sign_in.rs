@@ -23,8 +23,9 @@ use datalake_api::{
     lake_label::LakeLabel,
     problem::{Problem, UnauthorizedReason},
     request::{auth::Access, body, parameters::NoParameters, query_string::QueryString, session},
+    snapshots::watch::TableWatch,
 };
-use datalake_core::clock::Clock;
+use datalake_core::{clock::Clock, dataset::Dataset};
 use datalake_http::{client_scheme::is_https, cross_site::SEC_FETCH_SITE};
 
 /// The data of the sign-in page.
@@ -43,6 +44,8 @@ pub(crate) struct SignIn<'a> {
     pub(crate) detail: &'a str,
     /// The status of a response without the token.
     pub(crate) status: u16,
+    /// The declaration of the rows, for their nouns.
+    pub(crate) dataset: &'a Dataset,
 }
 
 /// Whether a page of another site linked to the requested address.
@@ -55,7 +58,7 @@ impl SignIn<'_> {
         let frame = Frame {
             view: View::SignIn,
             title: "Sign in",
-            rows: layout::ROWS,
+            dataset: self.dataset,
             site: self.site,
             notice: None,
             address: self.return_to.clone(),
@@ -117,6 +120,7 @@ pub(crate) async fn show(
     ReturnTo(return_to): ReturnTo,
     State(access): State<Access>,
     State(label): State<LakeLabel>,
+    State(table): State<TableWatch>,
     request: Request,
 ) -> Response {
     match access.token() {
@@ -132,6 +136,7 @@ pub(crate) async fn show(
                 is_from_other_site: false,
                 detail: &detail,
                 status: problem.status().as_u16(),
+                dataset: &table.dataset(),
             };
             HtmlPage(page.page()).into_response()
         }
@@ -177,6 +182,7 @@ pub(crate) async fn submit(
     State(access): State<Access>,
     State(label): State<LakeLabel>,
     State(clock): State<Clock>,
+    State(table): State<TableWatch>,
     form: SignInForm,
 ) -> Response {
     let SignInForm {
@@ -203,6 +209,7 @@ pub(crate) async fn submit(
         is_from_other_site: false,
         detail: &detail,
         status: problem.status().as_u16(),
+        dataset: &table.dataset(),
     };
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer"), (header::CACHE_CONTROL, "no-store")];
     let mut response = (problem.status(), HtmlPage(page.page())).into_response();

@@ -67,9 +67,9 @@ impl RejectsRequest {
         self.query(self.kind, self.code.as_deref())
     }
 
-    /// A user's page at the same version.
-    pub(crate) fn user_href(&self, user_id: &str) -> String {
-        links::user_at(user_id, &self.time_travel)
+    /// The page of a row at the same version.
+    pub(crate) fn row_href(&self, id: &str) -> String {
+        links::row_at(id, &self.time_travel)
     }
 
     /// The rejects in the list.

@@ -1,6 +1,9 @@
 //! Renders the rejects page.
 
-use datalake_core::reject::{ExcludedSource, ExclusionKind};
+use datalake_core::{
+    dataset::Dataset,
+    reject::{ExcludedSource, ExclusionKind},
+};
 use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -8,11 +11,12 @@ use maud::{Markup, html};
 use crate::{
     components::{
         self,
-        format::{number, relative_time, truncate},
+        format::{number, relative_time},
+        labels,
         pager::Pager,
         reject_card::RejectCard,
         reject_titles,
-        row::text,
+        row::{TEXT_BYTES_MAX, mention},
         run,
     },
     page::links,
@@ -20,13 +24,10 @@ use crate::{
 };
 use datalake_api::routes::explain;
 
-/// How many bytes of a name are shown.
-const NAME_BYTES_MAX: usize = 100;
-
 pub(crate) fn markup(snapshot: &Snapshot, request: &RejectsRequest, now: Timestamp) -> Markup {
     let version = snapshot.version().number();
     let subtitle = html! {
-        "Files that are not part of version " (version) ". Other users are unaffected. The next run accepts a file that is fixed."
+        "Files that are not part of version " (version) ". Other " (labels::rows(snapshot.dataset())) " are unaffected. The next run accepts a file that is fixed."
     };
     let export = html! {
         div.actions {
@@ -62,12 +63,7 @@ fn tabs(snapshot: &Snapshot, request: &RejectsRequest) -> Markup {
             }
         }
     };
-    let note = match request.kind {
-        ExclusionKind::Rejected => "The content is invalid. The user's last valid row or image is still served.",
-        ExclusionKind::Ignored => {
-            "The object is not a source: its name is not {user_id}.csv or {user_id}.png, or it has no CSV. No user is affected."
-        }
-    };
+    let note = note_of_kind(snapshot.dataset(), request.kind);
     html! {
         nav.tabs aria-label="Kinds of rejects" {
             ul {
@@ -78,6 +74,25 @@ fn tabs(snapshot: &Snapshot, request: &RejectsRequest) -> Markup {
         p.muted #totals data-rejected=(rejected) data-ignored=(ignored) {
             (note)
             @if request.kind == ExclusionKind::Ignored && ignored > listed { " The first " (number(listed)) " are listed." }
+        }
+    }
+}
+
+fn note_of_kind(dataset: &Dataset, kind: ExclusionKind) -> Markup {
+    let name = |key: &str| key.rsplit('/').next().unwrap_or_default().to_owned();
+    html! {
+        @match kind {
+            ExclusionKind::Rejected => {
+                "The content is invalid. The last valid row"
+                @for file in dataset.files() { " or " (labels::file_in_sentence(file)) }
+                " of the " (dataset.entity()) " is still served."
+            },
+            ExclusionKind::Ignored => {
+                "The object is not a source: its name is not " (name(dataset.key().as_str()))
+                @for file in dataset.files() { " or " (name(file.key.as_str())) }
+                @if !dataset.files().is_empty() { ", or it has no CSV" }
+                ". No " (dataset.entity()) " is affected."
+            },
         }
     }
 }
@@ -160,7 +175,7 @@ fn note(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest, no
     }
 }
 
-/// What is still served for the user of a rejected source.
+/// What is still served for the row of a rejected source.
 fn served(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest) -> Markup {
     let row = open.user_id.as_ref().and_then(|user_id| snapshot.row(user_id.as_str()));
     let is_rejected = open.kind() == ExclusionKind::Rejected;
@@ -169,10 +184,9 @@ fn served(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest) 
         @match (row, &open.user_id) {
             (Some(row), _) => {
                 @if is_rejected { "Still served: " (what) " of " } @else { "This file is not accepted; other files provide the row of " }
-                a href=(request.user_href(row.user_id)) { bdi { (truncate(text(row, 1), NAME_BYTES_MAX)) " " (truncate(text(row, 2), NAME_BYTES_MAX)) } }
-                " (" (row.user_id) ")."
+                a href=(request.row_href(row.user_id)) { (mention(row, TEXT_BYTES_MAX)) } "."
             },
-            (None, Some(user_id)) if is_rejected => { "Still served: " (what) " of user " (user_id) "." },
+            (None, Some(user_id)) if is_rejected => { "Still served: " (what) " of " (snapshot.dataset().entity()) " " (user_id) "." },
             _ => "No row is affected.",
         }
     }

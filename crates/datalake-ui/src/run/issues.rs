@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use datalake_core::{
     count::count,
+    dataset::Dataset,
     reject::{Position, Reason},
     run::{RejectDetail, RunReport, SourceNotice},
 };
@@ -22,7 +23,7 @@ const SOURCES_MAX: usize = 10;
 const CARDS_MAX: usize = RunReport::REJECT_DETAILS_MAX;
 
 /// Sources that the run rejected, or accepted with warnings; nothing if there are none. `recorded` is the version at the end of the run.
-pub(crate) fn card(report: &RunReport, recorded: Option<&Snapshot>) -> Markup {
+pub(crate) fn card(report: &RunReport, dataset: &Dataset, recorded: Option<&Snapshot>) -> Markup {
     let counts = &report.counts;
     html! {
         @if !report.rejects.is_empty() || !report.notices.is_empty() {
@@ -30,7 +31,7 @@ pub(crate) fn card(report: &RunReport, recorded: Option<&Snapshot>) -> Markup {
                 header { h2 #sources { "Sources with issues" } a.small href=(links::REJECTS) { "Currently rejected" } }
                 @if !report.rejects.is_empty() {
                     h3 { "Rejected by this run" }
-                    (rejects(report, recorded))
+                    (rejects(report, dataset, recorded))
                 }
                 @if !report.notices.is_empty() {
                     h3 { "Accepted with warnings" }
@@ -42,7 +43,8 @@ pub(crate) fn card(report: &RunReport, recorded: Option<&Snapshot>) -> Markup {
 }
 
 /// Cards of the first rejects, and a table of those without details.
-fn rejects(report: &RunReport, recorded: Option<&Snapshot>) -> Markup {
+fn rejects<'a>(report: &'a RunReport, dataset: &'a Dataset, recorded: Option<&'a Snapshot>) -> Markup {
+    let dataset = recorded.map_or(dataset, |recorded| recorded.dataset());
     let cards: Vec<RejectCard<'_>> = match report.reject_details.as_slice() {
         [] => report
             .rejects
@@ -50,7 +52,7 @@ fn rejects(report: &RunReport, recorded: Option<&Snapshot>) -> Markup {
             .filter_map(|notice| recorded_card(notice, recorded?))
             .take(CARDS_MAX)
             .collect(),
-        details => details.iter().take(CARDS_MAX).map(detail_card).collect(),
+        details => details.iter().take(CARDS_MAX).map(|detail| detail_card(dataset, detail)).collect(),
     };
     let has_card = |notice: &&SourceNotice| cards.iter().any(|card| card.key == notice.key);
     let others: Vec<SourceNotice> = report.rejects.iter().filter(|notice| !has_card(notice)).cloned().collect();
@@ -69,8 +71,9 @@ fn recorded_card<'a>(notice: &SourceNotice, recorded: &'a Snapshot) -> Option<Re
     Some(RejectCard::of(recorded.dataset(), reject))
 }
 
-fn detail_card(detail: &RejectDetail) -> RejectCard<'_> {
+fn detail_card<'a>(dataset: &'a Dataset, detail: &'a RejectDetail) -> RejectCard<'a> {
     RejectCard {
+        dataset,
         key: &detail.key,
         code: &detail.code,
         position: detail.byte_offset.map(|byte_offset| Position {

@@ -62,6 +62,7 @@ pub(crate) async fn show(
     let title = run::title(&run, context.now);
     let page = RunPage {
         run: &run,
+        dataset: &context.dataset,
         title: &title,
         changes: &changes,
         recorded: recorded.as_deref(),
@@ -119,7 +120,13 @@ async fn changes(versions: &Versions, scan_pool: &ScanPool, report: &RunReport) 
         Ok(before) => before,
         Err(error) => return Ok(unavailable(&error)),
     };
-    let changes = Changes::first_of(Difference::between(&before, &after), CHANGES_MAX, scan_pool).await?;
+    let changes = Changes::first_of(
+        Difference::between(&before, &after),
+        Arc::clone(after.dataset()),
+        CHANGES_MAX,
+        scan_pool,
+    )
+    .await?;
     Ok(RunChanges::Between { since, until, changes })
 }
 

@@ -1,6 +1,9 @@
 //! The data of the page, as far as it can show them.
 
-use datalake_core::run::{RunId, RunOutcome};
+use datalake_core::{
+    dataset::Dataset,
+    run::{RunId, RunOutcome},
+};
 use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
 
@@ -11,6 +14,8 @@ use datalake_runs::run::{Run, RunState};
 /// The data of the page.
 pub(crate) struct RunPage<'a> {
     pub(crate) run: &'a Run,
+    /// The declaration of the rows.
+    pub(crate) dataset: &'a Dataset,
     pub(crate) title: &'a str,
     pub(crate) changes: &'a RunChanges,
     /// The version at the end of the run, which records the details of rejected sources.

@@ -1,14 +1,20 @@
 //! Renders the report of a run: statistics, sources with issues, and all counts.
 
-use datalake_core::run::{Requests, RunOutcome, RunReport};
+use datalake_core::{
+    dataset::Dataset,
+    run::{Counts, Requests, RunOutcome, RunReport},
+};
 use maud::{Markup, html};
 
 use crate::{
-    components::format::{counted, milliseconds, number},
+    components::{
+        format::{capitalize, counted, milliseconds, number},
+        labels,
+    },
     page::links,
 };
 
-pub(crate) fn statistics(report: &RunReport) -> Markup {
+pub(crate) fn statistics(report: &RunReport, dataset: &Dataset) -> Markup {
     let counts = &report.counts;
     let statistic = |name: &str, label: &str, value: &str, note: &Markup| {
         html! {
@@ -21,14 +27,16 @@ pub(crate) fn statistics(report: &RunReport) -> Markup {
     };
     let read = html! {
         @if is_read_known(report) {
-            (counted(counts.csv_read, "CSV file", "CSV files")) " and " (counted(counts.images_read, "image", "images")) " read"
+            (counted(counts.csv_read, "CSV file", "CSV files"))
+            @if let Some([file, files]) = labels::files_in_sentence(dataset) { " and " (counted(counts.images_read, &file, &files)) }
+            " read"
         }
     };
     let open = html! {
         @if is_complete(report) { a href=(links::REJECTS) { (number(counts.rejects_open)) " rejected" } " after the run" }
         @else if counts.rejected > 0 { (number(counts.rejected)) " rejected by the run" }
     };
-    let users = match is_complete(report) {
+    let rows = match is_complete(report) {
         true => number(counts.users),
         false => "–".to_owned(),
     };
@@ -38,7 +46,7 @@ pub(crate) fn statistics(report: &RunReport) -> Markup {
             (statistic("added", "Rows added", &number(counts.added), &html! {}))
             (statistic("changed", "Rows changed", &number(counts.changed), &html! {}))
             (statistic("removed", "Rows removed", &number(counts.removed), &html! {}))
-            (statistic("users", "Users", &users, &read))
+            (statistic("users", dataset.title(), &rows, &read))
             (statistic("rejected-new", "Newly rejected", &number(counts.rejected_new), &open))
             (statistic("elapsed", "Duration", &milliseconds(report.elapsed_ms), &requests))
         }
@@ -69,39 +77,45 @@ fn total(requests: &Requests) -> u64 {
 }
 
 /// All counts and store requests.
-pub(crate) fn counts(report: &RunReport) -> Markup {
+pub(crate) fn counts(report: &RunReport, dataset: &Dataset) -> Markup {
     let (counts, requests) = (&report.counts, &report.requests);
     let read = |count: u64| Some(count).filter(|_| is_read_known(report));
     let totals = [
-        ("users", "Rows after the run", Some(counts.users)),
-        ("rejects_open", "Rejected after the run", Some(counts.rejects_open)),
+        count("users", "Rows after the run", Some(counts.users)),
+        count("rejects_open", "Rejected after the run", Some(counts.rejects_open)),
     ];
-    let counts = [
-        ("listed", "Objects listed", Some(counts.listed)),
-        ("csv_listed", "CSV files listed", Some(counts.csv_listed)),
-        ("images_listed", "Images listed", Some(counts.images_listed)),
-        ("ignored", "Ignored files", Some(counts.ignored)),
-        ("csv_read", "CSV files read", read(counts.csv_read)),
-        ("images_read", "Images read", read(counts.images_read)),
-        ("normalized", "Normalized", Some(counts.normalized)),
-        ("warnings", "Accepted with warnings", Some(counts.warnings)),
-        ("rejected", "Rejected by this run", Some(counts.rejected)),
-        ("rejected_new", "Newly rejected", Some(counts.rejected_new)),
-        ("added", "Rows added", Some(counts.added)),
-        ("changed", "Rows changed", Some(counts.changed)),
-        ("removed", "Rows removed", Some(counts.removed)),
-        ("images_copied", "Images copied", Some(counts.images_copied)),
-        ("images_removed", "Images deleted", Some(counts.images_removed)),
+    let [listed, files_read, copied_and_removed] = file_counts(counts, dataset, read(counts.images_read));
+    let all = [
+        vec![
+            count("listed", "Objects listed", Some(counts.listed)),
+            count("csv_listed", "CSV files listed", Some(counts.csv_listed)),
+        ],
+        listed,
+        vec![
+            count("ignored", "Ignored files", Some(counts.ignored)),
+            count("csv_read", "CSV files read", read(counts.csv_read)),
+        ],
+        files_read,
+        vec![
+            count("normalized", "Normalized", Some(counts.normalized)),
+            count("warnings", "Accepted with warnings", Some(counts.warnings)),
+            count("rejected", "Rejected by this run", Some(counts.rejected)),
+            count("rejected_new", "Newly rejected", Some(counts.rejected_new)),
+            count("added", "Rows added", Some(counts.added)),
+            count("changed", "Rows changed", Some(counts.changed)),
+            count("removed", "Rows removed", Some(counts.removed)),
+        ],
+        copied_and_removed,
+        totals.into_iter().filter(|_| is_complete(report)).collect(),
     ];
-    let totals = totals.into_iter().filter(|_| is_complete(report));
-    let counts: Vec<_> = counts.into_iter().chain(totals).collect();
+    let counts = all.concat();
     let requests = [
-        ("list", "LIST requests", Some(requests.list)),
-        ("get", "GET requests", Some(requests.get)),
-        ("put", "PUT requests", Some(requests.put)),
-        ("copy", "COPY requests", Some(requests.copy)),
-        ("delete", "DELETE requests", Some(requests.delete)),
-        ("head", "HEAD requests", Some(requests.head)),
+        count("list", "LIST requests", Some(requests.list)),
+        count("get", "GET requests", Some(requests.get)),
+        count("put", "PUT requests", Some(requests.put)),
+        count("copy", "COPY requests", Some(requests.copy)),
+        count("delete", "DELETE requests", Some(requests.delete)),
+        count("head", "HEAD requests", Some(requests.head)),
     ];
     html! {
         div.columns {
@@ -111,7 +125,31 @@ pub(crate) fn counts(report: &RunReport) -> Markup {
     }
 }
 
-fn count_table(id: &str, title: &str, counts: &[(&str, &str, Option<u64>)]) -> Markup {
+/// The name, the label and the value of a count.
+type LabeledCount = (&'static str, String, Option<u64>);
+
+fn count(name: &'static str, label: &str, value: Option<u64>) -> LabeledCount {
+    (name, label.to_owned(), value)
+}
+
+/// The counts of the files of rows, in three groups; empty if the dataset has no files.
+fn file_counts(counts: &Counts, dataset: &Dataset, read: Option<u64>) -> [Vec<LabeledCount>; 3] {
+    let Some([_, files]) = labels::files_in_sentence(dataset) else {
+        return [const { Vec::new() }; 3];
+    };
+    let files = capitalize(&files);
+    let count = |name, action: &str, value| count(name, &format!("{files} {action}"), value);
+    [
+        vec![count("images_listed", "listed", Some(counts.images_listed))],
+        vec![count("images_read", "read", read)],
+        vec![
+            count("images_copied", "copied", Some(counts.images_copied)),
+            count("images_removed", "deleted", Some(counts.images_removed)),
+        ],
+    ]
+}
+
+fn count_table(id: &str, title: &str, counts: &[LabeledCount]) -> Markup {
     html! {
         section.card aria-labelledby={ (id) "-title" } {
             h2 id={ (id) "-title" } { (title) }

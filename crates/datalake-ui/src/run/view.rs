@@ -41,11 +41,12 @@ pub(crate) fn markup(page: &RunPage<'_>) -> Markup {
         (components::heading(page.title, &subtitle, &stop_button))
         @if run::is_waiting_for_sources(run) {
             (waiting_banner())
-        } @else if let Some(error) = run::error(run) {
+        } @else if let Some(error) = run::error(run, page.dataset) {
             (error_banner(run.state, &error, run.report.as_deref()))
         }
         @if let Some(blocked) = blocked.filter(|blocked| blocked.count > 0) {
             @let removals = BlockedRemovals {
+                dataset: page.dataset,
                 run_id: &run.run_id,
                 blocked,
                 latest: page.latest,
@@ -57,12 +58,12 @@ pub(crate) fn markup(page: &RunPage<'_>) -> Markup {
             (removals.card())
         }
         @if run.state.is_active() { (progress(run, now)) }
-        @if let Some(report) = &run.report { (report::statistics(report)) }
+        @if let Some(report) = &run.report { (report::statistics(report, page.dataset)) }
         @if !run.state.is_active() { (details(run, now)) }
         @if let Some(report) = &run.report {
             (changes_card(changes))
-            (issues::card(report, page.recorded))
-            (report::counts(report))
+            (issues::card(report, page.dataset, page.recorded))
+            (report::counts(report, page.dataset))
         }
         @if let Some(text) = &run.log_tail {
             section.card aria-labelledby="log" {
@@ -130,7 +131,7 @@ fn details(run: &Run, now: Timestamp) -> Markup {
                 @if let Some(version) = report.and_then(|report| report.version) {
                     dt { "Version" }
                     dd {
-                        a href=(links::users_at_version(version)) { (version) }
+                        a href=(links::rows_at_version(version)) { (version) }
                         @if report.is_some_and(|report| report.committed == Some(true)) { ", created by this run" } @else { ", unchanged" }
                     }
                 }
@@ -160,7 +161,7 @@ fn changes_card(changes: &RunChanges) -> Markup {
                 @match changes {
                     RunChanges::None => p.muted data-changes="none" { "No changes: this run did not create a new version." },
                     RunChanges::FirstVersion { rows } => p data-changes="first-version" {
-                        "First version: " a href=(links::users_at_version(0)) { (counted(datalake_core::count::count(*rows), "row", "rows")) } " added."
+                        "First version: " a href=(links::rows_at_version(0)) { (counted(datalake_core::count::count(*rows), "row", "rows")) } " added."
                     },
                     RunChanges::Between { since, until, changes } => { div data-changes="between" { (table::table(changes, *since, *until)) } },
                     RunChanges::Expired => p.muted data-changes="expired" {

@@ -36,6 +36,7 @@ pub(crate) async fn show(context: PageContext, request: RunsRequest, State(runs)
     let frame = context.frame(View::Runs, "Runs").api(api);
     let start_button = run::start_button(context.run_permission, &context.origin);
     let view = RunsView {
+        dataset: &context.dataset,
         page,
         completeness,
         limit: request.limit,

@@ -1,6 +1,9 @@
 //! Renders the runs page.
 
-use datalake_core::run::{RunId, RunOutcome};
+use datalake_core::{
+    dataset::Dataset,
+    run::{RunId, RunOutcome},
+};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -38,6 +41,8 @@ const COLUMNS: [Column; 9] = [
 
 /// The data of the page.
 pub(crate) struct RunsView<'a> {
+    /// The declaration of the rows, for their nouns.
+    pub(crate) dataset: &'a Dataset,
     pub(crate) page: RunsPage<'a>,
     pub(crate) completeness: Completeness,
     pub(crate) limit: usize,
@@ -64,7 +69,7 @@ impl RunsView<'_> {
                     }
                 }
             } @else {
-                section.card aria-label="Runs" { (components::scroll("Runs, latest first", &table(page.runs, self.now))) }
+                section.card aria-label="Runs" { (components::scroll("Runs, latest first", &table(page.runs, self.dataset, self.now))) }
             }
             @if pager.has_links() { (pager.markup()) }
         }
@@ -131,7 +136,7 @@ impl RunsView<'_> {
 const INCOMPLETE: &str = "Runs may be missing: those that finished while the store was unreachable will appear when it recovers.";
 
 /// Consecutive runs of the same day have a heading in common.
-fn table(runs: &[Run], now: Timestamp) -> Markup {
+fn table(runs: &[Run], dataset: &Dataset, now: Timestamp) -> Markup {
     let days: Vec<Option<String>> = runs.iter().map(|run| run.started_at.map(short_day)).collect();
     let starts_day = |index: usize| index.checked_sub(1).and_then(|before| days.get(before)) != days.get(index);
     html! {
@@ -143,14 +148,14 @@ fn table(runs: &[Run], now: Timestamp) -> Markup {
                     @if starts_day(index) {
                         tr.group { th colspan=(COLUMNS.len()) scope="rowgroup" { (days.get(index).and_then(Option::as_deref).unwrap_or("Not started")) } }
                     }
-                    (row(run, now))
+                    (row(run, dataset, now))
                 }
             }
         }
     }
 }
 
-fn row(run: &Run, now: Timestamp) -> Markup {
+fn row(run: &Run, dataset: &Dataset, now: Timestamp) -> Markup {
     let [started, state, id, trigger, duration, added, changed, removed, rejected_new] = COLUMNS;
     let counts = run.report.as_ref().map(|report| &report.counts);
     let counts = counts.map(|counts| [counts.added, counts.changed, counts.removed, counts.rejected_new]);
@@ -176,7 +181,7 @@ fn row(run: &Run, now: Timestamp) -> Markup {
                 (column.count(counts.and_then(|counts| counts.get(index).copied())))
             }
         }
-        @if let Some(error) = run::error(run).filter(|_| !run::is_waiting_for_sources(run)) {
+        @if let Some(error) = run::error(run, dataset).filter(|_| !run::is_waiting_for_sources(run)) {
             tr.run-error {
                 td colspan=(COLUMNS.len()) {
                     p class={ "small " (error_class(run.state)) } data-error { (components::prose(&truncate(&error, ERROR_BYTES_MAX))) }

@@ -62,6 +62,6 @@ pub(crate) async fn show(
     let frame = context.frame(View::Versions, "Versions");
     let frame = frame.api(ApiAddress::new(format!("/versions?limit={count}")));
     let is_first = request.before.is_none();
-    let main = view::markup(&retained, request.limit, is_first, context.now);
+    let main = view::markup(&retained, request.limit, is_first, &context.dataset, context.now);
     Ok((read_at.freshness_headers(), HtmlPage(frame.page(&main))).into_response())
 }

@@ -1,6 +1,6 @@
 //! Renders the versions page.
 
-use datalake_core::{count::count, run::Counts};
+use datalake_core::{count::count, dataset::Dataset, run::Counts};
 use datalake_table::delta::version::{Author, VersionFacts};
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -17,7 +17,7 @@ use crate::{
 };
 use datalake_api::{routes::versions::VERSIONS_MAX, snapshots::versions::RetainedVersions};
 
-pub(crate) fn markup(retained: &RetainedVersions, limit: usize, is_first: bool, now: Timestamp) -> Markup {
+pub(crate) fn markup(retained: &RetainedVersions, limit: usize, is_first: bool, dataset: &Dataset, now: Timestamp) -> Markup {
     let RetainedVersions { newest, oldest, facts } = retained;
     let subtitle = html! {
         "Latest: version " (newest) ". History goes back to version " (oldest) "; row data is kept for one week after a version is replaced."
@@ -31,7 +31,7 @@ pub(crate) fn markup(retained: &RetainedVersions, limit: usize, is_first: bool, 
                 @if can_compare {
                     div.actions { button.primary type="submit" { "Compare selected" } }
                 }
-                (components::scroll("Versions, latest first", &table(facts, *oldest, can_compare, now)))
+                (components::scroll("Versions, latest first", &table(facts, *oldest, can_compare, dataset, now)))
             }
         }
         @if pager.has_links() { (pager.markup()) }
@@ -68,40 +68,45 @@ fn pager(retained: &RetainedVersions, limit: usize, is_first: bool) -> Pager {
 
 const VERSION: Column = Column::new("Version", ColumnType::Title);
 const COMPARED: [Column; 2] = [Column::new("From", ColumnType::Word), Column::new("To", ColumnType::Word)];
-const FACTS: [Column; 7] = [
-    Column::new("Committed", ColumnType::Word),
-    Column::new("Author", ColumnType::Text),
-    Column::new("Added", ColumnType::Change("+")),
-    Column::new("Changed", ColumnType::Change("~")),
-    Column::new("Removed", ColumnType::Change("−")),
-    Column::new("Users", ColumnType::Number),
-    Column::new("Changes", ColumnType::Word),
-];
+
+/// The columns of the facts of a version. `rows` is the title of the rows.
+fn fact_columns(rows: &str) -> [Column<'_>; 7] {
+    [
+        Column::new("Committed", ColumnType::Word),
+        Column::new("Author", ColumnType::Text),
+        Column::new("Added", ColumnType::Change("+")),
+        Column::new("Changed", ColumnType::Change("~")),
+        Column::new("Removed", ColumnType::Change("−")),
+        Column::new(rows, ColumnType::Number),
+        Column::new("Changes", ColumnType::Word),
+    ]
+}
 
 /// The first two versions are selected for comparison.
-fn table(facts: &[VersionFacts], oldest: u64, can_compare: bool, now: Timestamp) -> Markup {
+fn table(facts: &[VersionFacts], oldest: u64, can_compare: bool, dataset: &Dataset, now: Timestamp) -> Markup {
     let compared = if can_compare { &COMPARED[..] } else { &[] };
-    let columns = [&[VERSION], compared, &FACTS].concat();
+    let fact_columns = fact_columns(dataset.title());
+    let columns = [&[VERSION], compared, &fact_columns].concat();
     html! {
         table.cards.long #versions {
             caption.visually-hidden { "Versions of the table, latest first" }
             (table::head(&columns))
             tbody {
-                @for (index, facts) in facts.iter().enumerate() { (row(facts, index, oldest, can_compare, now)) }
+                @for (index, facts) in facts.iter().enumerate() { (row(facts, &fact_columns, index, oldest, can_compare, now)) }
             }
         }
     }
 }
 
-fn row(facts: &VersionFacts, index: usize, oldest: u64, can_compare: bool, now: Timestamp) -> Markup {
+fn row(facts: &VersionFacts, columns: &[Column<'_>; 7], index: usize, oldest: u64, can_compare: bool, now: Timestamp) -> Markup {
     let number = facts.number;
     let [from, to] = COMPARED;
-    let [committed, author_column, added, changed, removed, users, changes] = FACTS;
+    let [committed, author_column, added, changed, removed, users, changes] = *columns;
     let count = |of: fn(&Counts) -> u64| facts.counts.as_ref().map(of);
     let previous = number.checked_sub(1).filter(|previous| *previous >= oldest);
     html! {
         tr data-version=(number) {
-            (VERSION.cell(&html! { span.in-card { "Version " } a href=(links::users_at_version(number)) { (number) } }))
+            (VERSION.cell(&html! { span.in-card { "Version " } a href=(links::rows_at_version(number)) { (number) } }))
             @if can_compare {
                 (from.cell(&radio("since", "From", number, index == 1)))
                 (to.cell(&radio("until", "To", number, index == 0)))

@@ -1,5 +1,7 @@
 //! Tests of the scale and the stacks of a chart.
 
+use datalake_table::memory::distribution::BINS_MAX;
+
 use super::*;
 
 #[track_caller]
@@ -84,7 +86,7 @@ fn small_value_is_visible() {
 
 #[test]
 fn columns_and_labels_fit_the_width() {
-    for count in [0, 1, 2, 24, COLUMNS_MAX] {
+    for count in [0, 1, 2, 24, BINS_MAX] {
         let text = columns(&vec![Some(column(&[("a", 3), ("b", 4)])); count], AXES).into_string();
         let ends = text.split("<rect class=\"hit\" x=\"").skip(1).map(|rest| {
             let mut numbers = rest.split('%').map(|part| part.rsplit('"').next().unwrap().parse::<f64>().unwrap());

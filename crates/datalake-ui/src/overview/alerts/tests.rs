@@ -35,7 +35,7 @@ fn check(state: TableState, is_failing: bool, states: &[RunState], expected: &[&
         last_scheduled: None,
         now: at(30),
     };
-    let rendered = banners(&status, None, RunPermission::Open, at(30)).into_string();
+    let rendered = banners(&status, Dataset::users(), None, RunPermission::Open, at(30)).into_string();
     let names: Vec<&str> = rendered
         .split("data-banner=\"")
         .skip(1)

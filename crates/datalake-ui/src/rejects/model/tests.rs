@@ -107,8 +107,8 @@ fn addresses_keep_kind_reason_and_version() {
         latest.query(ExclusionKind::Ignored, None).address("/rejects"),
         "/rejects?kind=ignored"
     );
-    assert_eq!(latest.user_href("1"), "/page/users/1");
+    assert_eq!(latest.row_href("1"), "/page/users/1");
     let earlier = request(&[("version", "3")]);
     assert_eq!(earlier.list().address("/rejects"), "/rejects?kind=rejected&code=quote&version=3");
-    assert_eq!(earlier.user_href("1"), "/page/users/1?version=3");
+    assert_eq!(earlier.row_href("1"), "/page/users/1?version=3");
 }
