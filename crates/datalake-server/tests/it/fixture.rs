@@ -222,6 +222,11 @@ impl Lake {
 
     /// Commits by another run at another time.
     pub(crate) async fn commit_as(&self, run: &str, at: Timestamp, edits: Vec<Edit>, refusals: &[ExcludedSource]) {
+        self.commit_of(&Dataset::shared_users(), run, at, edits, refusals).await;
+    }
+
+    /// Commits rows of a dataset.
+    pub(crate) async fn commit_of(&self, dataset: &Arc<Dataset>, run: &str, at: Timestamp, edits: Vec<Edit>, refusals: &[ExcludedSource]) {
         let run_id = RunId::parse(run).unwrap();
         let edits = edits.into_iter().map(|edit| match edit {
             Edit::Put(row) => Edit::Put(Row {
@@ -232,11 +237,7 @@ impl Lake {
         });
         self.memory.advance_to(at);
         let base = self.table.latest().await.unwrap();
-        let staged = self
-            .table
-            .stage(base.as_ref(), &Dataset::shared_users(), edits.collect())
-            .await
-            .unwrap();
+        let staged = self.table.stage(base.as_ref(), dataset, edits.collect()).await.unwrap();
         let details = CommitDetails {
             run_id,
             mode: RunMode::Incremental,

@@ -43,7 +43,7 @@ fn violations(browser: &Browser, script: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn check(browser: &Browser, paths: &[String]) {
+pub(super) fn check(browser: &Browser, paths: &[String]) {
     check_after(browser, paths, |_| {});
 }
 

@@ -11,14 +11,14 @@ const CASES: &[(&[(&str, &str)], &str)] = &[
         &[("[name=age_mode]", "range"), ("[name=min_age]", "30"), ("[name=max_age]", "35")],
         "min_age=30&max_age=35",
     ),
-    (&[("[name=age_mode]", "youngest")], "min_age"),
+    (&[("[name=age_mode]", "lowest")], "min_age"),
     (
-        &[("[name=age_mode]", "oldest"), ("[name=is_image_exists]", "True")],
+        &[("[name=age_mode]", "highest"), ("[name=is_image_exists]", "True")],
         "max_age&is_image_exists=True",
     ),
     (&[("[name=age_mode]", "extremes")], "min_age&max_age"),
     (
-        &[("[name=age_mode]", "oldest-from"), ("[name=min_age]", "30")],
+        &[("[name=age_mode]", "highest-from"), ("[name=min_age]", "30")],
         "min_age=30&max_age",
     ),
     (
@@ -55,7 +55,7 @@ const CASES: &[(&[(&str, &str)], &str)] = &[
         "version=0&is_image_exists=False",
     ),
     (
-        &[("[name=as_of]", "2100-01-01"), ("[name=age_mode]", "youngest")],
+        &[("[name=as_of]", "2100-01-01"), ("[name=age_mode]", "lowest")],
         "as_of=2100-01-01&min_age",
     ),
 ];

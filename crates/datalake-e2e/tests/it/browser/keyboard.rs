@@ -105,23 +105,23 @@ fn chart_is_one_tab_stop_with_links_in_its_table() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     browser.go("/");
-    for id in ["ages", "changes"] {
+    for id in ["chart-age", "changes"] {
         let stops = browser.run(&format!(
             "const card = document.querySelector('section[aria-labelledby={id}]');
              return [...card.querySelectorAll('a, summary, [tabindex]')].filter(one => one.tabIndex >= 0 && one.checkVisibility()).map(one => one.tagName)"
         ));
         assert_eq!(stops, json!(["SUMMARY"]), "{id}");
     }
-    browser.run("document.querySelector('#ages-table summary').focus()");
+    browser.run("document.querySelector('#chart-age-table summary').focus()");
     browser.press(Key::Enter);
-    browser.until_run("the table", "return document.getElementById('ages-table').open");
+    browser.until_run("the table", "return document.getElementById('chart-age-table').open");
     // The box that scrolls, then the first age.
     browser.press(Key::Tab);
     browser.press(Key::Tab);
     let href = browser.run("return document.activeElement.getAttribute('href')");
     assert_eq!(
         href,
-        browser.run("return document.querySelector('section[aria-labelledby=ages] svg a').getAttribute('href')")
+        browser.run("return document.querySelector('section[aria-labelledby=chart-age] svg a').getAttribute('href')")
     );
     browser.press(Key::Enter);
     browser.until("the users", || (browser.address() == href.as_str().unwrap()).then_some(()));

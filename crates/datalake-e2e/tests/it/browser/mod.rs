@@ -2,6 +2,7 @@
 //! found by `id`, `name` and `data-` attributes, not by their text or style.
 
 mod axe;
+mod datasets;
 mod driver;
 mod filter_form;
 mod first_steps;

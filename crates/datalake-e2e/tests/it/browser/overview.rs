@@ -38,7 +38,7 @@ fn statistics_are_those_of_the_api() {
 /// The rows of the table of ages: link, and number of users with and without an image.
 fn ages(browser: &Browser) -> Vec<(String, usize, usize)> {
     let rows = browser.run(
-        "return [...document.querySelectorAll('#ages-table tbody tr')].map(row => [
+        "return [...document.querySelectorAll('#chart-age-table tbody tr')].map(row => [
             row.querySelector('a').getAttribute('href'), ...[...row.querySelectorAll('td')].map(cell => Number(cell.textContent.replaceAll(',', '')))])",
     );
     serde_json::from_value(rows).unwrap()
@@ -50,8 +50,8 @@ fn bars_link_to_their_users() {
     let browser = Browser::open(&server);
     browser.go("/");
     let ages = ages(&browser);
-    let bars =
-        browser.run("return [...document.querySelectorAll('section[aria-labelledby=ages] svg a')].map(bar => bar.getAttribute('href'))");
+    let bars = browser
+        .run("return [...document.querySelectorAll('section[aria-labelledby=chart-age] svg a')].map(bar => bar.getAttribute('href'))");
     for (href, with_image, without_image) in &ages {
         let rows = server.json(&href.replace("/page/users", "/data"));
         let rows = rows.as_array().unwrap();

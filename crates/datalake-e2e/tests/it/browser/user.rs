@@ -13,7 +13,7 @@ fn check(browser: &Browser, row: &Value) {
             other => other.to_string(),
         };
         let shown = browser.run(&format!(
-            "return [...document.querySelectorAll('main [data-column={column}]')].map(element => element.dataset.birthts ?? element.dataset.age ?? element.textContent.trim())"
+            "return [...document.querySelectorAll('main [data-column={column}]')].map(element => element.dataset.value ?? element.textContent.trim())"
         ));
         let is_shown = shown.as_array().unwrap().iter().any(|shown| *shown == *expected);
         assert!(is_shown, "{user_id}: {column} is {expected}, not {shown}");

@@ -16,9 +16,9 @@ async fn submitted_form_redirects_to_the_parameters_of_the_api() {
             "form=users&is_image_exists=&min_age=&max_age=&on=&column=&operator=exact&value=&order_by=&direction=asc&limit=50",
             "/page/users?limit=50",
         ),
-        ("form=users&q=lee&age_mode=youngest&min_age=&max_age=", "/page/users?q=lee&min_age"),
+        ("form=users&q=lee&age_mode=lowest&min_age=&max_age=", "/page/users?q=lee&min_age"),
         (
-            "form=users&min_age=30&age_mode=oldest-from&is_image_exists=True",
+            "form=users&min_age=30&age_mode=highest-from&is_image_exists=True",
             "/page/users?is_image_exists=True&min_age=30&max_age",
         ),
         (
@@ -52,7 +52,7 @@ async fn redirect_cannot_inject_a_header_or_leave_the_server() {
 async fn redirect_leads_to_the_filtered_users() {
     let lake = Lake::of_users().await;
     let answer = lake
-        .get("/page/users?form=users&min_age=&age_mode=youngest&column=last_name&operator=exact&value=Last")
+        .get("/page/users?form=users&min_age=&age_mode=lowest&column=last_name&operator=exact&value=Last")
         .await;
     let users = page(&lake, answer.header("location")).await;
     assert_eq!(users.values("data-user-id"), ["1", "1002"]);
@@ -84,7 +84,7 @@ async fn unchanged_form_returns_to_the_same_page() {
 }
 
 /// What a browser sends if the form is submitted unchanged.
-fn submitted(page: &Document) -> String {
+pub(super) fn submitted(page: &Document) -> String {
     let mut pairs = Serializer::new(String::new());
     for control in page.select("#user-filters input, #user-filters select, [form=user-filters]") {
         let name = control.attr("name").unwrap();

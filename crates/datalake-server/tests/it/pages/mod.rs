@@ -1,5 +1,6 @@
 //! The pages of the web UI: what they show is what the API returns.
 
+mod datasets;
 mod deadlines;
 mod examples;
 mod filter_form;

@@ -53,7 +53,10 @@ async fn last_run_has_its_changes_and_duration() {
 async fn each_age_links_to_its_users() {
     let lake = Lake::of_users().await;
     let page = overview(&lake).await;
-    let links: BTreeSet<_> = page.attributes("section[aria-labelledby=ages] a", "href").into_iter().collect();
+    let links: BTreeSet<_> = page
+        .attributes("section[aria-labelledby=chart-age] a", "href")
+        .into_iter()
+        .collect();
     let expected: BTreeSet<_> = [22, 30, 36, 45, 46]
         .map(|age| format!("/page/users?min_age={age}&max_age={age}"))
         .into();

@@ -21,8 +21,8 @@ async fn renamed_lake() -> Lake {
 async fn user_has_row_image_and_history() {
     let lake = renamed_lake().await;
     let user = page(&lake, "/page/users/1000?on=2020-06-01").await;
-    assert_eq!(user.values("data-age"), ["30"]);
-    assert_eq!(user.values("data-birthts"), ["631152000000"]);
+    assert_eq!(user.attribute("#row [data-column=age]", "data-value"), "30");
+    assert_eq!(user.attribute("#row [data-column=birthts]", "data-value"), "631152000000");
     assert_eq!(user.attribute("#image-reason", "data-state"), "linked");
     assert_eq!(user.api(), "/data/1000?on=2020-06-01");
     user.check_link("/page/runs/run-2");
@@ -59,7 +59,13 @@ async fn user_without_an_image_has_the_reason() {
 #[tokio::test]
 async fn user_who_is_not_yet_born_has_no_age() {
     let lake = Lake::of_users().await;
-    assert!(!page(&lake, "/page/users/1003").await.has("[data-age]"));
+    let user = page(&lake, "/page/users/1003").await;
+    assert!(!user.has("#row [data-column=age][data-value]"));
+    assert!(
+        user.text("#row [data-column=age]").starts_with("Born after 20"),
+        "{}",
+        user.text("#row [data-column=age]")
+    );
 }
 
 #[tokio::test]
@@ -97,7 +103,7 @@ async fn unreachable_store_leaves_the_row_from_memory() {
     let lake = Lake::of_users().await;
     lake.set_down(true);
     let user = page(&lake, "/page/users/1000").await;
-    assert_eq!(user.values("data-birthts"), ["631152000000"]);
+    assert_eq!(user.attribute("#row [data-column=birthts]", "data-value"), "631152000000");
     assert_eq!(user.count("[data-unavailable]"), 2);
     let unknown = lake.get("/page/users/unknown").await;
     assert_eq!(unknown.status.as_u16(), 404, "{}", unknown.body);
