@@ -1,5 +1,6 @@
 //! The architecture: dependencies between crates and files, owners of libraries, length of files.
 
+mod columns;
 mod imports;
 
 use std::{
