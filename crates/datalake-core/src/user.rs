@@ -132,6 +132,32 @@ impl Day {
             .expect("the invariant keeps days within the calendar");
         TimeZone::UTC.to_datetime(timestamp).date()
     }
+
+    /// The year, month and day. Responses compute an age for every row, and [`Day::date`] takes several times as long.
+    ///
+    /// This is `civil_from_days` of Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms". Its years begin on 1 March, so that a leap day
+    /// is the last day of a year.
+    #[inline]
+    fn civil(self) -> (i32, i8, i8) {
+        /// Days of 400 years.
+        const ERA: i32 = 146_097;
+        /// Days from 0000-03-01 to 1970-01-01.
+        const EPOCH: i32 = 719_468;
+        let days = self.0 + EPOCH;
+        let (era, day_of_era) = (days.div_euclid(ERA), days.rem_euclid(ERA));
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / (ERA - 1)) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let months_since_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * months_since_march + 2) / 5 + 1;
+        let month = if months_since_march < 10 {
+            months_since_march + 3
+        } else {
+            months_since_march - 9
+        };
+        let year = year_of_era + era * 400 + i32::from(month <= 2);
+        let small = |number| i8::try_from(number).expect("months and days of months are at most 31");
+        (year, small(month), small(day))
+    }
 }
 
 /// An age in completed calendar years.
@@ -171,13 +197,14 @@ impl Ages {
     }
 
     /// The age of a user born on `birth`, as [`age_on`] defines it.
+    #[inline]
     pub fn of(self, birth: Day) -> Option<Age> {
         if birth > self.day {
             return None;
         }
-        let birth = birth.date();
-        let before_birthday = (self.date.month(), self.date.day()) < (birth.month(), birth.day());
-        let years = self.date.year() - birth.year() - i16::from(before_birthday);
+        let (year, month, day) = birth.civil();
+        let before_birthday = (self.date.month(), self.date.day()) < (month, day);
+        let years = i32::from(self.date.year()) - year - i32::from(before_birthday);
         Some(Age(
             u16::try_from(years).expect("birth is not after the day, so the difference is not negative")
         ))
@@ -201,6 +228,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn civil_dates_are_those_of_the_calendar() {
+        for number in Day::FIRST.0..=Day::LAST.0 {
+            let day = Day(number);
+            let date = day.date();
+            assert_eq!(day.civil(), (i32::from(date.year()), date.month(), date.day()), "{number}");
+        }
+    }
 
     #[track_caller]
     fn check_id(text: &str, accepted: bool) {

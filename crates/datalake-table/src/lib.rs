@@ -5,6 +5,7 @@
 //! It must never read a source, read a clock (time is an argument or the store's), or change an object in place, except `_last_checkpoint`.
 
 pub mod blocking;
+pub mod declaration;
 pub mod delta;
 pub mod digest;
 pub mod error;

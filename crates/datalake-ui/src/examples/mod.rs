@@ -14,13 +14,14 @@ use datalake_api::{
 
 /// The page.
 pub(crate) async fn show(context: PageContext, _: NoParameters) -> Response {
-    let further = examples::further(&context.lake.table.state);
+    let table = &context.lake.table;
+    let (basic, further) = (examples::basic(table), examples::further(table));
     let frame = context
         .frame(View::Examples, "Examples")
         .api(ApiAddress::new("/"))
         .api_label("This list via the API:")
         .curl("curl -H 'Accept: application/json'");
-    HtmlPage(frame.page(&markup(&examples::basic(), &further, &context.origin))).into_response()
+    HtmlPage(frame.page(&markup(&basic, &further, &context.origin))).into_response()
 }
 
 fn markup(basic: &[Example], further: &[Example], origin: &str) -> Markup {
@@ -29,7 +30,7 @@ fn markup(basic: &[Example], further: &[Example], origin: &str) -> Markup {
         (components::heading("Examples", &subtitle, &html! { a.button href="/docs/" { "API documentation" } }))
         h2 #basic { "Basics: filters and statistics" }
         @for example in basic { (card(example, origin)) }
-        h2 #further { "Advanced: time travel, formats, single users and runs" }
+        h2 #further { "Advanced: time travel, formats, single rows and runs" }
         @for example in further { (card(example, origin)) }
     }
 }

@@ -15,6 +15,7 @@ use datalake_store::{
     bucket::{Bucket, Metadata, ObjectKind, PutMode},
     error::StoreError,
 };
+use datalake_table::declaration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
@@ -31,32 +32,48 @@ const UPLOADS_IN_FLIGHT_MAX: usize = 32;
 
 /// Creates the lake, and uploads the sources of a folder or the samples.
 pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
-    let declared = args.dataset.as_deref().map(dataset_file::read).transpose()?;
-    let dataset = declared
-        .as_ref()
-        .map_or_else(Dataset::shared_users, |(_, dataset)| Arc::clone(dataset));
+    let declared = dataset_file::read_given(args.dataset.as_deref())?;
+    if let Some(folder) = &args.from {
+        lake_location::check_sources(folder, &args.lake.lake)?;
+    }
     let connecting = format!("connecting to {}", args.lake.lake);
     let bar = Bar::waiting(&connecting);
-    let sources = match &args.from {
+    // An invalid folder changes nothing. Which of its files are sources may depend on the declaration of the lake.
+    let list = |dataset: &Dataset| match &args.from {
         Some(folder) => {
-            lake_location::check_sources(folder, &args.lake.lake)?;
             bar.set_message(&format!("listing {}", folder.display()));
-            Some(list_folder(&dataset, folder)?)
+            list_folder(dataset, folder).map(Some)
         }
+        None => Ok(None),
+    };
+    let mut sources = match &declared {
+        Some((_, dataset)) => list(dataset)?,
         None => None,
     };
     bar.set_message(&connecting);
-    let on_upload = bar.upload_listener();
     super::create(&args.lake).await?;
+    let lake = super::open(&args.lake).await?;
+    let bucket = lake.bucket.as_ref();
+    let dataset = match declared {
+        Some((text, dataset)) => {
+            upload_declaration(bucket, text).await?;
+            dataset
+        }
+        None => {
+            let stored = declaration::read(bucket).await?;
+            let dataset = stored.map_or_else(Dataset::shared_users, Arc::new);
+            sources = list(&dataset)?;
+            dataset
+        }
+    };
+    let on_upload = bar.upload_listener();
     let url = &args.lake.lake;
     let mut text = format!("the lake is ready: {url}\n");
-    let lake = super::open(&args.lake).await?;
-    if let Some((text, _)) = declared {
-        upload_declaration(lake.bucket.as_ref(), text).await?;
-    }
-    let uploaded = match (sources, args.samples) {
-        (Some(sources), _) => Some(upload(lake.bucket.as_ref(), sources, IfPresent::ReplaceIfDifferent, &on_upload).await?),
-        (None, true) => Some(upload_samples(lake.bucket.as_ref(), &on_upload).await?),
+    // The samples are users.
+    let has_samples = args.samples && *dataset == *Dataset::users();
+    let uploaded = match (sources, has_samples) {
+        (Some(sources), _) => Some(upload(bucket, sources, IfPresent::ReplaceIfDifferent, &on_upload).await?),
+        (None, true) => Some(upload_samples(bucket, &on_upload).await?),
         (None, false) => None,
     };
     bar.clear();
