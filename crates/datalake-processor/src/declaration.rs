@@ -11,7 +11,7 @@ use datalake_table::declaration;
 
 use crate::error::RunError;
 
-/// Why a run has no declaration. Retrying does not help.
+/// Why a run has no declaration. Retrying will not help.
 #[derive(Debug, thiserror::Error)]
 pub enum DeclarationError {
     /// The declaration of the lake cannot be used.

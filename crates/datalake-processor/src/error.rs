@@ -78,7 +78,7 @@ impl RunError {
             | Self::NoBlockedRun { .. }
             | Self::Declaration(_) => RunOutcome::Misconfigured,
             Self::Table(TableError::Store(StoreError::Denied { .. } | StoreError::Invalid { .. })) => RunOutcome::Misconfigured,
-            // Retrying does not help: the table stays damaged, and the store keeps listing keys out of order.
+            // Retrying will not help: the table stays damaged, and the store keeps listing keys out of order.
             Self::Table(TableError::Unsupported { .. } | TableError::Corrupt { .. }) | Self::OutOfOrder(_) => RunOutcome::Misconfigured,
             Self::Store(_) | Self::Table(_) | Self::Contended { .. } | Self::Unread { .. } | Self::TableGone => RunOutcome::Failed,
             Self::Guard(_) => RunOutcome::Refused,

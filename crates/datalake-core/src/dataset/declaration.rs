@@ -165,8 +165,8 @@ fn format(node: Option<&Node<'_>>, key_node: &Node<'_>, key: &KeyPattern) -> Res
     let expected = format!("one of {}", names.join(", "));
     let Some(node) = node else {
         return SourceFormat::of_key(key.as_str()).ok_or_else(|| {
-            let found = format!("the key {}, whose extension is that of no format", quoted(key.as_str()));
-            key_node.error(found, "the extension .csv, .tsv or .json, or a format in [source]")
+            let found = format!("cannot infer the format from the key {}", quoted(key.as_str()));
+            key_node.error(found, "a key that ends with .csv, .tsv or .json, or `format` in [source]")
         });
     };
     let name = node.string(&expected)?;
@@ -185,7 +185,7 @@ fn missing_values(node: Option<&Node<'_>>) -> Result<Box<[Box<str>]>, DatasetErr
     for node in node.array(EXPECTED, MISSING_VALUES_MAX)? {
         let text = node.string(EXPECTED)?;
         if values.iter().any(|other| **other == *text) {
-            return Err(node.error(format!("the text {} again", quoted(text)), "each text once"));
+            return Err(node.error(format!("duplicate text {}", quoted(text)), "unique texts"));
         }
         if crate::text::trim(text) != text {
             let found = format!("the text {} with white space around it", quoted(text));

@@ -39,7 +39,7 @@ fn date(year: i16, month: i16, day: i16) -> Result<Day, String> {
     };
     let days = first.days_in_month();
     let Ok(date) = Date::new(year, small(month), small(day)) else {
-        return Err(format!("is no day of the calendar: {year:04}-{month:02} has the days 01 to {days}"));
+        return Err(format!("is not a valid date: {year:04}-{month:02} has the days 01 to {days}"));
     };
     Day::from_date(date).ok_or_else(|| {
         format!(

@@ -71,7 +71,7 @@ pub(super) async fn listing_order(probe: &Probe<'_>) -> Outcome {
         return Err(Finding::failed("keys are not listed in byte order", REMEDY));
     }
     if rest != expected[3..] {
-        return Err(Finding::failed("a listing that starts after a key has other keys", REMEDY));
+        return Err(Finding::failed("a listing with start-after returned unexpected keys", REMEDY));
     }
     Ok("keys are listed in byte order".to_owned())
 }

@@ -39,12 +39,12 @@ impl<'n> Names<'n> {
     ) -> Result<(), DatasetError> {
         if self.names.iter().any(|(other, _)| other == name) {
             return Err(at(
-                format!("the name {name} again"),
+                format!("duplicate name {name}"),
                 "a name that no other column, file or placeholder has".to_owned(),
             ));
         }
         if self.names.len() == NAMES_MAX {
-            return Err(at("one column more".to_owned(), format!("at most {NAMES_MAX} columns")));
+            return Err(at(format!("more than {NAMES_MAX} columns"), format!("at most {NAMES_MAX} columns")));
         }
         self.names.push((name.clone(), entry.cloned()));
         Ok(())

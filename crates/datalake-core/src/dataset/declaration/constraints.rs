@@ -118,8 +118,8 @@ fn check_order(table: &Table<'_>, constraints: &Constraints) -> Result<(), Datas
             contradiction("maxLength", format!("maxLength {max} below minLength {min}"), "at least minLength")
         }
         (Some(min), _) if min > constraints.bytes_max => {
-            let found = format!("minLength {min} above the greatest number of bytes, {}", constraints.bytes_max);
-            contradiction("minLength", found, "at most maxBytes, which is 1000 without declaration")
+            let found = format!("minLength {min} exceeds maxBytes {}", constraints.bytes_max);
+            contradiction("minLength", found, "at most maxBytes (default 1000)")
         }
         _ => Ok(()),
     }
@@ -137,7 +137,7 @@ fn allowed(
     for node in node.array(EXPECTED, ALLOWED_MAX)? {
         let value = bounds::constant(&node, column_type)?;
         if values.contains(&value) {
-            return Err(node.error(format!("the value {} again", quoted(&value.to_string())), "each value once"));
+            return Err(node.error(format!("duplicate value {}", quoted(&value.to_string())), "unique values"));
         }
         if let Some(cause) = impossible(&value, constraints, missing_values) {
             return Err(node.error(
