@@ -1,4 +1,4 @@
-//! The bytes of one `{user_id}.png`: an image that decodes completely, or a reject that states what is damaged.
+//! The bytes of a PNG: an image that decodes completely, or a reject that states what is damaged.
 //!
 //! Owns the check of a PNG: its chunks (`image/chunk.rs`), header, image data (`image/decoder.rs`, `image/rows.rs`) and rejects. It never keeps
 //! pixels.
@@ -21,7 +21,7 @@ use crate::{
     text::grouped,
 };
 
-/// Largest image that is read. A passport photo at 600 dpi is under 2 MiB; four times that is enough.
+/// Maximum size of an image that is read, in bytes. A passport photo at 600 dpi is under 2 MiB; four times that is enough.
 pub const IMAGE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// A valid image.

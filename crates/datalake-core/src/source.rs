@@ -24,7 +24,7 @@ use crate::{
     text::grouped,
 };
 
-/// Largest CSV that is read: two names of 1,000 bytes, a number, a header, and additional columns.
+/// Maximum size of a CSV that is read, in bytes: two names of 1,000 bytes, a number, a header, and additional columns.
 pub const CSV_BYTES_MAX: u64 = 64 * 1024;
 
 /// The values of an accepted source.

@@ -1,4 +1,4 @@
-//! The declaration of the sources of a run: that of the run's options, or that of the lake, or the users.
+//! The declaration that a run uses: `--dataset`, else `dataset.toml` of the lake, else the built-in users.
 
 use std::sync::Arc;
 
@@ -33,11 +33,11 @@ pub enum DeclarationError {
 pub(crate) enum OnConflict {
     /// The run fails.
     Fail,
-    /// The declaration of the options counts: nothing is changed.
+    /// `--dataset` wins: nothing is changed.
     Override,
 }
 
-/// The declaration of a run.
+/// Loads and checks the declaration that a run uses.
 pub(crate) async fn of_run(bucket: &dyn Bucket, given: Option<&Arc<Dataset>>, on_conflict: OnConflict) -> Result<Arc<Dataset>, RunError> {
     let dataset = match (read(bucket).await?, given) {
         (Some(stored), Some(given)) if stored != **given && on_conflict == OnConflict::Fail => {

@@ -48,7 +48,7 @@ pub struct PlannedStep {
 pub enum PlannedAction {
     /// The object is new or has changed.
     Read,
-    /// The object is gone, so that its content is removed from the row.
+    /// The object is gone, so its content is removed from the row.
     Remove,
 }
 

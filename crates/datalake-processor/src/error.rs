@@ -57,7 +57,7 @@ pub enum RunError {
     },
     /// The store created an existing object again, or it does not support the condition. Two runs could overwrite each other's commit.
     #[error(
-        "this store does not support conditional creates (If-None-Match: *), so that concurrent runs could lose rows; use another store, or \
+        "this store does not support conditional creates (If-None-Match: *), so concurrent runs could lose rows; use another store, or \
          pass --single-writer and make sure that only one run is active"
     )]
     NoCreateIfAbsent {

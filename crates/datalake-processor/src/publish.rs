@@ -1,4 +1,4 @@
-//! Publishes `output.csv`. The file is derived only from the newest version, so that any later run can publish what a dead run did not.
+//! Publishes `output.csv`. The file is derived only from the newest version, so any later run can publish what a dead run did not.
 
 use bytes::Bytes;
 use datalake_core::keys;

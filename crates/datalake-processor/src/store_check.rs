@@ -44,7 +44,7 @@ pub(crate) async fn require_create_if_absent(bucket: &dyn Bucket) -> Result<(), 
 /// the object while this process was paused.
 const CREATES_MAX: u32 = 4;
 
-/// Creates one key several times. The key is unique, so that another process of the same run cannot interfere.
+/// Creates one key several times. The key is unique, so another process of the same run cannot interfere.
 async fn enforces_create_if_absent(bucket: &dyn Bucket) -> Result<bool, RunError> {
     let (key, creates_max) = if simulation::has(Bug::CreateProofIsShared) {
         (keys::create_proof("shared"), 2)

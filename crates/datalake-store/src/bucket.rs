@@ -139,7 +139,7 @@ pub trait Bucket: fmt::Debug + Send + Sync {
     /// Writes the object and returns its new ETag. `Conflict` if the precondition `mode` does not hold.
     async fn put(&self, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError>;
 
-    /// Copies within the store, so that the bytes do not pass through this process, and returns the ETag of the copy. Replaces an object
+    /// Copies within the store, so the bytes do not pass through this process, and returns the ETag of the copy. Replaces an object
     /// under `to`. `Conflict` if the source does not have the ETag `source_if_match`, `NotFound` if there is no source.
     async fn copy(&self, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError>;
 

@@ -24,7 +24,7 @@ const FIRST_LINE_AFTER: Duration = Duration::from_secs(1);
 /// The time between two log lines of a phase: a run of an hour writes about 700.
 const LINE_PERIOD: Duration = Duration::from_secs(5);
 
-/// A bar moves at least this often, so that a command that waits for the store is seen to wait.
+/// A bar moves at least this often, so that a command visibly waits for the store.
 const TICK: Duration = Duration::from_millis(100);
 
 /// The time after which the rate of a phase is known well enough for an estimate.

@@ -19,13 +19,13 @@ use crate::{
     text::{code_point, quoted},
 };
 
-/// Longest title in bytes: a line of a page.
+/// Maximum length of a title, in bytes: a line of a page.
 const TITLE_BYTES_MAX: usize = 200;
 
-/// Longest name of an entity in bytes: it is a part of messages.
+/// Maximum length of the name of an entity, in bytes: it is a part of messages.
 const ENTITY_BYTES_MAX: usize = 64;
 
-/// Most texts that mean that there is no value: each is compared with each value.
+/// Maximum number of texts that mean that there is no value: each is compared with each value.
 const MISSING_VALUES_MAX: usize = 16;
 
 const KEYS: &[&str] = &[

@@ -85,8 +85,8 @@ fn time(value: &str) -> Result<Timestamp, String> {
 impl Day {
     /// The last instant of the day in UTC; none if it is after the supported range.
     fn end(self) -> Option<Timestamp> {
-        let begin = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_hours(i64::from(self.number()) * 24));
-        begin.ok()?.checked_add(SignedDuration::new(24 * 60 * 60 - 1, 999_999_999)).ok()
+        let start = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_hours(i64::from(self.number()) * 24));
+        start.ok()?.checked_add(SignedDuration::new(24 * 60 * 60 - 1, 999_999_999)).ok()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The least and the greatest value of a column, constant or relative to the run.
+//! The minimum and the maximum value of a column, constant or relative to the run.
 
 use std::cmp::Ordering;
 
@@ -111,14 +111,14 @@ fn check_from_run(
     };
     let reason = Reason::new(format!("{}, {cause}", shown(column, text, value)), expected, remedy(column));
     let mut invalid = Invalid::new(RejectCode::InFuture, reason);
-    invalid.valid_from = begin(value)
+    invalid.valid_from = start(value)
         .filter(|_| value.day().is_some())
-        .and_then(|begin| begin.checked_sub(offset).ok());
+        .and_then(|start| start.checked_sub(offset).ok());
     Err(invalid)
 }
 
 /// The first instant of a value that is a day or a time.
-fn begin(value: &Value) -> Option<Timestamp> {
+fn start(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Date(day) => Timestamp::from_second(i64::from(day.number()) * 24 * 60 * 60).ok(),
         Value::DateTime(microseconds) => Timestamp::from_microsecond(*microseconds).ok(),

@@ -14,12 +14,12 @@ use crate::{
     text::{self, code_point, code_points, quoted},
 };
 
-/// Longest name, and most names, that are compared with the name of a missing column: the work for a header of thousands of columns is
-/// bounded.
+/// Maximum length and maximum number of the names that are compared with the name of a missing column: the work for a header of thousands of
+/// columns is bounded.
 const COMPARED_BYTES_MAX: usize = 64;
 const COMPARED_NAMES_MAX: usize = 100;
 
-/// The least similarity of a name that is suggested as the nearest, from 0 to 1.
+/// Minimum similarity of a name that is suggested as the nearest, from 0 to 1.
 const SIMILARITY_MIN: f64 = 0.7;
 
 #[derive(Debug)]

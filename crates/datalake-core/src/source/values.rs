@@ -17,7 +17,7 @@ use crate::{
 /// Below this, a value is within 116 days of 1970 in milliseconds, but any time from 1653 to 2286 in seconds.
 const MAYBE_SECONDS_BELOW: u64 = 10_000_000_000;
 
-/// Most values of an `enum` that a message lists.
+/// Maximum number of values of an `enum` that a message lists.
 const LISTED_MAX: usize = 10;
 
 /// Why a text is not a value of its column.

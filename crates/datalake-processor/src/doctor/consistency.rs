@@ -115,7 +115,7 @@ pub(super) async fn clock(probe: &Probe<'_>, clock: fn() -> Timestamp) -> Outcom
     probe.put(NAME, "time", PutMode::Replace).await?;
     let after = clock();
     let stored = probe.bucket.head(&probe.key(NAME)).await?.meta.modified;
-    // The store has whole seconds, so that a time up to a second before the write is exact.
+    // The store has whole seconds, so a time up to a second before the write is exact.
     let nearest = stored.clamp(before, after.max(before));
     let offset = stored.duration_since(nearest).as_secs();
     let text = match offset {

@@ -59,7 +59,7 @@ async fn unreadable_source_is_rejected_with_its_cause() {
     let found = &open[0].reason(version.dataset()).found;
     assert!(found.contains("the store denies access (KMS.DisabledException)"), "{found}");
 
-    // A listing does not contain permissions, so that the source is read again. The reject is not counted as new.
+    // A listing does not contain permissions, so the source is read again. The reject is not counted as new.
     let again = lake.run().await;
     assert_eq!(
         (again.committed, again.counts.csv_read, again.counts.rejects_open),

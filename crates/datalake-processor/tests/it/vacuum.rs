@@ -120,7 +120,7 @@ async fn staged_objects_of_dead_runs_are_removed(#[values(EtagInput::BytesAndMet
     assert!(!kept.contains_key(&proof) && !kept.contains_key("processed_data/users/part-left.parquet"));
 }
 
-/// Ages are those of the store's clock, so that a machine whose clock is a year ahead removes only old objects.
+/// Ages are those of the store's clock, so a machine whose clock is a year ahead removes only old objects.
 #[rstest]
 #[tokio::test]
 async fn wrong_clock_does_not_remove_recent_objects(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {

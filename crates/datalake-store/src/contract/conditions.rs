@@ -15,7 +15,7 @@ use crate::{
 
 const WRITERS: usize = 64;
 
-/// The create is the only lock of a commit, so that it gets the most rounds. A folder takes 3 s for them, MinIO and versitygw 40 s.
+/// The create is the only lock of a commit, so it gets the most rounds. A folder takes 3 s for them, MinIO and versitygw 40 s.
 const CREATE_ROUNDS: usize = 200;
 const UPDATE_ROUNDS: usize = 20;
 

@@ -5,8 +5,8 @@
 //! of it, a delete is a rename into it. When the folder was swept, each of these fails, however long the process was paused before the
 //! call.
 //!
-//! A sweep compares the marker of a fence with a file that was just written, so that no other clock is involved. It must never remove a
-//! folder in place: it first renames the folder, which is atomic, so that no path into the folder is valid from then on.
+//! A sweep compares the marker of a fence with a file that was just written, so no other clock is involved. It must never remove a
+//! folder in place: it first renames the folder, which is atomic, so no path into the folder is valid from then on.
 
 use std::{
     ffi::OsStr,

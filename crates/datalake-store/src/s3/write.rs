@@ -148,7 +148,7 @@ pub(super) async fn delete(client: &BucketClient, key: &str, if_match: Option<&E
         return Err(StoreError::Conflict { key: key.to_owned() });
     }
     match delete_once(client, key, if_match.map(quoted)).await {
-        // The store rejects the condition, so that the comparison above has to be enough.
+        // The store rejects the condition, so the comparison above has to be enough.
         Err(error) if if_match.is_some() && error.is_not_supported() => delete_once(client, key, None).await,
         deleted => deleted,
     }

@@ -43,7 +43,7 @@ const ENGINE: &str = concat!("datalake/", env!("CARGO_PKG_VERSION"));
 /// After a put with an unknown outcome, the entry is read, and put again if it does not exist. The store has its own backoff.
 const PUT_ATTEMPTS_MAX: u32 = 3;
 
-/// Files that were staged longer ago are not committed. Cleanup removes files that no entry names after two days at the earliest, so that
+/// Files that were staged longer ago are not committed. Cleanup removes files that no entry names after two days at the earliest, so
 /// an entry never names a missing file.
 const STAGED_AGE_MAX: SignedDuration = SignedDuration::from_hours(12);
 
@@ -192,7 +192,7 @@ async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &Co
     };
     let mut puts = 1;
     loop {
-        // The store retries requests itself, so that a conflict or an expiry may be caused by the effect of an earlier attempt of the same
+        // The store retries requests itself, so a conflict or an expiry may be caused by the effect of an earlier attempt of the same
         // put.
         let mode = if simulation::has(Bug::CommitReplacesEntry) {
             PutMode::Replace

@@ -101,7 +101,7 @@ fn stats(schema: &TableSchema, rows: &[Row]) -> Stats {
     }
 }
 
-/// The least or the greatest value of a column, as statistics contain it. None without a value.
+/// The minimum or the maximum of a column, as statistics contain it. None without a value.
 fn bound(rows: &[Row], index: usize, is_least: bool) -> Option<Json> {
     let Some(index) = index.checked_sub(1) else {
         let row = if is_least { rows.first() } else { rows.last() };

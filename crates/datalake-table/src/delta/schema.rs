@@ -383,7 +383,7 @@ fn check_format(metadata: &Metadata) -> Result<(), TableError> {
     }
 }
 
-/// Fails for a column of another engine that is not nullable or is computed. Rewritten data files do not contain such a column, so that
+/// Fails for a column of another engine that is not nullable or is computed. Rewritten data files do not contain such a column, so
 /// readers see nulls.
 fn require_optional(name: &str, field: &Value) -> Result<(), TableError> {
     let is_nullable = field.get("nullable").and_then(Value::as_bool) == Some(true);

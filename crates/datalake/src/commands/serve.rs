@@ -195,8 +195,8 @@ pub(super) fn announce(listeners: &Listeners, lake: &LakeArgs) -> anyhow::Result
     super::print(text.as_bytes())
 }
 
-/// Raises the limit of open files to the system's maximum. Shells and service managers set it to 1,024, so that as many slow clients would lock out
-/// all others.
+/// Raises the limit of open files to the system's maximum. Shells and service managers set it to 1,024;
+/// 1,024 slow clients would exhaust it.
 fn raise_open_files() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));

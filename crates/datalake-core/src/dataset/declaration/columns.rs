@@ -17,10 +17,10 @@ use crate::{
     text::{code_point, quoted},
 };
 
-/// Most columns, files and derived columns together: each row has a value for each.
+/// Maximum number of columns, files and derived columns together: each row has a value for each.
 const NAMES_MAX: usize = 256;
 
-/// Longest name of a header, or JSON pointer, in bytes.
+/// Maximum length of the name of a header, or of a JSON pointer, in bytes.
 const SOURCE_BYTES_MAX: usize = 1_000;
 
 /// The names that the columns have so far, each with the function that makes errors at its position.

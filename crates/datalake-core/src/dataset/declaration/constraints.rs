@@ -26,16 +26,16 @@ pub(super) const KEYS: &[&str] = &[
     "source",
 ];
 
-/// Greatest `maxBytes`: the largest source.
+/// Maximum value of `maxBytes`: the largest source.
 const DECLARED_TEXT_BYTES_MAX: u32 = 64 * 1024;
 
-/// Longest regular expression of a `pattern` in bytes.
+/// Maximum length of the regular expression of a `pattern`, in bytes.
 const PATTERN_BYTES_MAX: usize = 1_000;
 
-/// Most values of an `enum`: they are compared one by one.
+/// Maximum number of values of an `enum`: they are compared one by one.
 const ALLOWED_MAX: usize = 1_000;
 
-/// Longest format of days in bytes.
+/// Maximum length of a format of days, in bytes.
 const FORMAT_BYTES_MAX: usize = 100;
 
 /// The format of days without declaration.

@@ -13,7 +13,7 @@ use crate::{
     text::quoted,
 };
 
-/// Most files of a row: a run lists and compares each.
+/// Maximum number of files of a row: a run lists and compares each.
 const FILES_MAX: usize = 16;
 
 const KEYS: &[&str] = &["key", "types", "max_bytes", "column", "copy_to"];

@@ -9,10 +9,10 @@ use crate::{
     text::{code_point, quoted},
 };
 
-/// Most placeholders: each is a part of every path of the API.
+/// Maximum number of placeholders: each is a part of every path of the API.
 const PLACEHOLDERS_MAX: usize = 8;
 
-/// Largest compiled regular expression in bytes. The default rule needs some 20 KiB.
+/// Maximum size of a compiled regular expression, in bytes. The default rule needs some 20 KiB.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
 /// A part of a pattern's text.
