@@ -38,7 +38,11 @@ pub(crate) enum OnConflict {
 }
 
 /// Loads and checks the declaration that a run uses.
-pub(crate) async fn of_run(bucket: &dyn Bucket, given: Option<&Arc<Dataset>>, on_conflict: OnConflict) -> Result<Arc<Dataset>, RunError> {
+pub(crate) async fn load_for_run(
+    bucket: &dyn Bucket,
+    given: Option<&Arc<Dataset>>,
+    on_conflict: OnConflict,
+) -> Result<Arc<Dataset>, RunError> {
     let dataset = match (read(bucket).await?, given) {
         (Some(stored), Some(given)) if stored != **given && on_conflict == OnConflict::Fail => {
             return Err(DeclarationError::Conflict.into());

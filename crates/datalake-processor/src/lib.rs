@@ -17,7 +17,7 @@ mod images;
 mod ingest;
 mod lost_objects;
 pub mod options;
-mod output;
+mod output_csv;
 mod prepare;
 mod publish;
 mod read;

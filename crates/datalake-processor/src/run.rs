@@ -43,7 +43,7 @@ async fn run_and_report(lake: &Lake, options: &RunOptions) -> RunReport {
         Writers::Single => Arc::new(SingleWriter::new(Arc::clone(&lake.bucket))),
     };
     let mut report = new_report(options);
-    let result = match declaration::of_run(bucket.as_ref(), options.dataset.as_ref(), OnConflict::Fail).await {
+    let result = match declaration::load_for_run(bucket.as_ref(), options.dataset.as_ref(), OnConflict::Fail).await {
         Ok(dataset) => {
             let context = RunContext {
                 options,

@@ -57,7 +57,7 @@ fn remedy(column: &Column) -> &'static str {
 }
 
 /// The text of a value, with its day if the text does not show it.
-fn shown(column: &Column, text: &str, value: &Value) -> String {
+fn format_value(column: &Column, text: &str, value: &Value) -> String {
     let day = value
         .day()
         .filter(|_| is_epoch(column))
@@ -66,7 +66,7 @@ fn shown(column: &Column, text: &str, value: &Value) -> String {
 }
 
 fn outside(column: &Column, text: &str, value: &Value, cause: &str, expected: String) -> Invalid {
-    let shown = shown(column, text, value);
+    let shown = format_value(column, text, value);
     // The day shows the cause.
     let found = match is_epoch(column) {
         true => shown,
@@ -109,7 +109,7 @@ fn check_from_run(
         (_, true) => format!("a {} at most {} after the run", words.time, elapsed(offset)),
         (_, false) => format!("a {} at least {} before the run", words.time, elapsed(offset)),
     };
-    let reason = Reason::new(format!("{}, {cause}", shown(column, text, value)), expected, remedy(column));
+    let reason = Reason::new(format!("{}, {cause}", format_value(column, text, value)), expected, remedy(column));
     let mut invalid = Invalid::new(RejectCode::InFuture, reason);
     invalid.valid_from = start(value)
         .filter(|_| value.day().is_some())

@@ -89,7 +89,7 @@ impl<'l, 'd> Header<'l, 'd> {
         let first = &row[0];
         let at = first.content.start - usize::from(first.is_quoted);
         let text = source.text.get(first.whole.start..row[found - 1].whole.end).unwrap_or_default();
-        if let (1, Some(delimiter)) = (found, delimiter::of_line(text, self.layout)) {
+        if let (1, Some(delimiter)) = (found, delimiter::detect_delimiter(text, self.layout)) {
             return Err(source.reject(RejectCode::Delimiter, None, at, delimiter::reason(delimiter, self.layout)));
         }
         let count = |count: usize| match count {
@@ -189,7 +189,7 @@ fn missing(source: &Source<'_>, layout: &Layout<'_>, fields: &[Field], names: &[
     let nearest = missing().find_map(|column| Some((column, nearest(names, found, column.header)?)));
     // A whole line in quotes, as some programs write it.
     if let ([only], true) = (names, fields[0].is_quoted) {
-        if let Some(delimiter) = delimiter::of_line(only, layout) {
+        if let Some(delimiter) = delimiter::detect_delimiter(only, layout) {
             return source.reject(RejectCode::Delimiter, None, start, delimiter::reason(delimiter, layout));
         }
         let is_column = |part: &&str| layout.columns.iter().any(|column| column.header == part.trim());

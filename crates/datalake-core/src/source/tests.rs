@@ -4,7 +4,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::{
-    processor_time::{LONGEST, fastest},
+    cpu_time::{LONGEST, fastest},
     text,
 };
 

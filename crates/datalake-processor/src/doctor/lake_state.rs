@@ -45,7 +45,7 @@ pub(super) async fn declaration(lake: &Lake, options: &RunOptions) -> Option<Out
         return None;
     }
     let checked = async {
-        let dataset = declaration::of_run(bucket, options.dataset.as_ref(), OnConflict::Fail).await?;
+        let dataset = declaration::load_for_run(bucket, options.dataset.as_ref(), OnConflict::Fail).await?;
         Ok(format!(
             "{}: {} columns and {} files",
             dataset.title(),

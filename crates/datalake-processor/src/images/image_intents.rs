@@ -10,7 +10,7 @@ use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     error::StoreError,
     simulation::{self, Bug},
-    unique::unique,
+    unique_name::unique_name,
 };
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
@@ -37,7 +37,7 @@ impl ImageIntents {
         let unique = if simulation::has(Bug::IntentsAreNamedByRun) {
             "run".into()
         } else {
-            unique().to_string()
+            unique_name().to_string()
         };
         Self {
             key: keys::image_intent(run_id, &unique),

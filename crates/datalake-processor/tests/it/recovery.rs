@@ -16,7 +16,7 @@ use datalake_core::{
 use datalake_processor::options::RunOptions;
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
-    faults::{Fate, Faulty, OperationKind},
+    faults::{FaultAction, Faulty, OperationKind},
     folder::FolderBucket,
     memory::{EtagInput, MemoryBucket},
 };
@@ -247,9 +247,9 @@ async fn commit_is_reported_although_a_later_attempt_fails(
             _ => operation.key == keys::log_entry(2),
         };
         if is_second && operation.kind == failing {
-            Fate::FailBefore
+            FaultAction::FailBefore
         } else {
-            Fate::Pass
+            FaultAction::Pass
         }
     });
     let report = TestLake::with_faults(failing_store, &bucket)

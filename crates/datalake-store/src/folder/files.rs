@@ -17,7 +17,7 @@ use super::{
 use crate::{
     bucket::{Etag, Metadata, ObjectMeta},
     error::StoreError,
-    unique::unique,
+    unique_name::unique_name,
 };
 
 /// The root folder of a store and its staging folder.
@@ -157,7 +157,7 @@ impl Files {
         };
         let failed = |error| self.staging.unless_expired(key, failed(error));
         let folder = self.staging.folder().map_err(failed)?;
-        let id = unique();
+        let id = unique_name();
         let path = folder.join(id.simple().to_string());
         let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
         let described = file.metadata().map_err(failed)?;

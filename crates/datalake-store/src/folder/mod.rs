@@ -31,7 +31,7 @@ use crate::{
         stable_read::{describe_within, read_stable},
         staging::Fence,
     },
-    key_text::key_text,
+    key_encoding::key_text,
     request_counter::{PAGE_OBJECTS, RequestCounter},
 };
 

@@ -18,7 +18,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::{bucket::STAGED_AGE_MAX, error::StoreError, unique::unique};
+use crate::{bucket::STAGED_AGE_MAX, error::StoreError, unique_name::unique_name};
 
 /// The private folder of the store, which is never listed.
 pub(super) const PRIVATE: &str = ".datalake";
@@ -67,7 +67,7 @@ impl Staging {
     /// Removes the file of an object.
     pub(super) fn remove(&self, path: &Path) -> io::Result<()> {
         let Self::Fenced(fence) = self else { return fs::remove_file(path) };
-        let removed = fence.folder.join(unique().simple().to_string());
+        let removed = fence.folder.join(unique_name().simple().to_string());
         fs::rename(path, &removed)?;
         // The object is gone. The file is removed with the fence at the latest.
         let _removed_later = fs::remove_file(removed);
@@ -86,7 +86,7 @@ impl Fence {
     pub(super) fn new(root: &Path) -> io::Result<(Self, Timestamp)> {
         let fences = root.join(PRIVATE).join("fences");
         fs::create_dir_all(&fences)?;
-        let folder = fences.join(unique().simple().to_string());
+        let folder = fences.join(unique_name().simple().to_string());
         fs::create_dir(&folder)?;
         let fence = Self { folder };
         let marker = create(&fence.folder.join(MARKER))?;
@@ -114,7 +114,7 @@ impl Drop for Fence {
 pub(super) fn sweep(root: &Path) -> io::Result<u64> {
     let shared = shared_folder(root);
     fs::create_dir_all(&shared)?;
-    let path = shared.join(unique().simple().to_string());
+    let path = shared.join(unique_name().simple().to_string());
     let newest = create(&path)?;
     fs::remove_file(&path)?;
     let fences = sweep_fences(&root.join(PRIVATE).join("fences"), &newest)?;

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     bucket::{ObjectKind, ObjectMeta},
     error::StoreError,
-    key_text::key_text,
+    key_encoding::key_text,
     request_counter::PAGE_OBJECTS,
 };
 

@@ -15,7 +15,7 @@ use datalake_store::{
     bucket::{Bucket, Metadata, Object, PutMode},
     error::StoreError,
     simulation::{self, Bug},
-    unique::unique,
+    unique_name::unique_name,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -288,7 +288,7 @@ fn actions(
 ) -> Result<Vec<Action>, serde_json::Error> {
     let now_ms = details.committed_at.as_millisecond();
     let metadata = match base {
-        None => Some(schema::metadata(unique().to_string(), now_ms, &staged.schema, &rejects)),
+        None => Some(schema::metadata(unique_name().to_string(), now_ms, &staged.schema, &rejects)),
         Some(base)
             if base.0.metadata.rejects_state() != rejects
                 || !staged.schema.is_of(&base.0.metadata)
@@ -350,7 +350,7 @@ fn commit_info(base: Option<&Version>, staged: &Staged, rejects_path: Option<Str
             mode: details.mode,
             counts: details.counts.clone(),
             rejects: rejects_path,
-            writer_id: unique().to_string(),
+            writer_id: unique_name().to_string(),
             base: base.map(|base| base.digest().to_string()),
         },
     }
