@@ -8,7 +8,6 @@ pub mod cache_control;
 pub mod digest;
 pub mod freshness;
 mod images;
-mod integers;
 pub mod lake_label;
 pub mod limits;
 pub mod operator_paths;

@@ -3,6 +3,7 @@
 //! PNGs are decoded (`image.rs`); the other types are recognized by their first bytes.
 
 use crate::{
+    count::count,
     dataset::{FILE_BYTES_MAX, FileColumn, FileType},
     file_format, image,
     reject::{Reason, Reject, RejectCode},
@@ -11,7 +12,7 @@ use crate::{
 
 /// Checks the bytes of a file. Returns its length: bytes after the end of a PNG are not part of it.
 pub fn check(file: &FileColumn, bytes: &[u8]) -> Result<usize, Reject> {
-    if let Some(reject) = too_large(file, u64::try_from(bytes.len()).unwrap_or(u64::MAX)) {
+    if let Some(reject) = too_large(file, count(bytes.len())) {
         return Err(reject);
     }
     let found = FileType::recognize(bytes).filter(|found| file.types.contains(found));

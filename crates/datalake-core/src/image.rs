@@ -17,6 +17,7 @@ use self::{
     rejects::{apple_png, changed, damaged, without_signature},
 };
 use crate::{
+    count::count,
     reject::{Reason, Reject, RejectCode},
     text::grouped,
 };
@@ -34,7 +35,7 @@ pub struct Image {
 /// Decodes a whole PNG (PNG specification, third edition) without keeping its pixels: signature, order and checksums of all chunks, the palette,
 /// and every row of the image data. The frames of an animation after the first image are checked like other ancillary chunks: by their checksums.
 pub fn check(bytes: &[u8]) -> Result<Image, Reject> {
-    if let Some(reject) = too_large_bytes(u64::try_from(bytes.len()).unwrap_or(u64::MAX)) {
+    if let Some(reject) = too_large_bytes(count(bytes.len())) {
         return Err(reject);
     }
     let Some(mut rest) = bytes.strip_prefix(SIGNATURE) else {

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use datalake_core::count::count;
 use futures_util::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
 
@@ -189,7 +190,7 @@ pub(crate) fn require_readable(key: &str, bytes: u64) -> Result<(), StoreError> 
 
 /// The bytes of a range, clipped at the end.
 pub(crate) fn slice(bytes: &Bytes, range: &Range<u64>, key: &str) -> Result<Bytes, StoreError> {
-    let range = clip(range, u64::try_from(bytes.len()).unwrap_or(u64::MAX), key)?;
+    let range = clip(range, count(bytes.len()), key)?;
     let at = |offset| usize::try_from(offset).expect("a clipped offset is within bytes in memory");
     Ok(bytes.slice(at(range.start)..at(range.end)))
 }

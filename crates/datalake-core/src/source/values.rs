@@ -8,6 +8,7 @@ use super::{
     number::{NotANumber, Number, NumberRemedies, read_integer, read_number},
 };
 use crate::{
+    count::count,
     dataset::{Column, ColumnType, Value, instant},
     reject::{Notice, Reason, RejectCode},
     text::{self, code_point, code_points, grouped, quoted},
@@ -124,7 +125,7 @@ fn string(layout: &Layout<'_>, column: &Column, Text { value: text, raw }: Text<
     }
     if u32::try_from(text.len()).map_or(true, |bytes| bytes > constraints.bytes_max) {
         let reason = Reason::new(
-            format!("{name} has {} bytes", grouped(u64::try_from(text.len()).unwrap_or(u64::MAX))),
+            format!("{name} has {} bytes", grouped(count(text.len()))),
             format!("at most {} bytes", grouped(constraints.bytes_max.into())),
             "shorten it; check that no quote is missing",
         );

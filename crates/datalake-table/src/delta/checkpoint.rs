@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datalake_core::keys;
+use datalake_core::{count::count, keys};
 use datalake_store::{
     bucket::{Bucket, Metadata as ObjectMetadata, PutMode},
     error::StoreError,
@@ -119,7 +119,7 @@ pub(crate) async fn write(bucket: &Arc<dyn Bucket>, version: &Version) -> Result
         return Ok(());
     }
     let actions = actions(&version.0, fenced.store_time);
-    let size = u64::try_from(actions.len()).unwrap_or(u64::MAX);
+    let size = count(actions.len());
     let bytes = blocking({
         let key = key.clone();
         move || encode(&key, &actions)

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, ops::Range, sync::Arc};
 
-use datalake_core::{dataset::Dataset, keys, row::Row};
+use datalake_core::{count::count, dataset::Dataset, keys, row::Row};
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     unique_name::unique_name,
@@ -126,7 +126,7 @@ async fn rewrite(
 async fn write(bucket: &Arc<dyn Bucket>, schema: Arc<TableSchema>, rows: Vec<Row>) -> Result<StagedFile, TableError> {
     let encoded = blocking(move || parquet_rows::encode(&schema, &rows)).await?;
     let path = keys::data_file_path(&unique_name().to_string(), crc32fast::hash(&encoded.bytes));
-    let size = u64::try_from(encoded.bytes.len()).unwrap_or(u64::MAX);
+    let size = count(encoded.bytes.len());
     bucket
         .put(&keys::table_file(&path), encoded.bytes, PutMode::Create, &Metadata::new())
         .await?;
