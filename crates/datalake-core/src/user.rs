@@ -18,7 +18,7 @@ pub struct UserId(Box<str>);
 pub struct UserIdError;
 
 impl UserId {
-    /// Longest ID in bytes. With a suffix such as `.csv.part`, a name is far below the 255 bytes that file systems allow.
+    /// Maximum length of an ID, in bytes. With a suffix such as `.csv.part`, a name is far below the 255 bytes that file systems allow.
     pub const BYTES_MAX: usize = 64;
 
     /// Parses an ID; nothing is trimmed or converted.
@@ -51,7 +51,7 @@ impl Borrow<str> for UserId {
 
 /// A birth time in milliseconds since 1970-01-01T00:00:00Z, as in the column `birthts` of the sources.
 ///
-/// Invariant: within the supported calendar, 0000-01-01 to 9999-12-30, so that it always has a date.
+/// Invariant: within the supported calendar, 0000-01-01 to 9999-12-30, so it always has a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BirthTimestamp(i64);
 
@@ -135,7 +135,7 @@ impl Day {
 
     /// The year, month and day. Responses compute an age for every row, and [`Day::date`] takes several times as long.
     ///
-    /// This is `civil_from_days` of Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms". Its years begin on 1 March, so that a leap day
+    /// This is `civil_from_days` of Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms". Its years begin on 1 March, so a leap day
     /// is the last day of a year.
     #[inline]
     fn civil(self) -> (i32, i8, i8) {

@@ -1,4 +1,4 @@
-//! The declaration of the sources of a run: that of the run's options, or that of the lake, or the users.
+//! The declaration that a run uses: `--dataset`, else `dataset.toml` of the lake, else the built-in users.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use datalake_table::declaration;
 
 use crate::error::RunError;
 
-/// Why a run has no declaration. Retrying does not help.
+/// Why a run has no declaration. Retrying will not help.
 #[derive(Debug, thiserror::Error)]
 pub enum DeclarationError {
     /// The declaration of the lake cannot be used.
@@ -33,12 +33,16 @@ pub enum DeclarationError {
 pub(crate) enum OnConflict {
     /// The run fails.
     Fail,
-    /// The declaration of the options counts: nothing is changed.
+    /// `--dataset` wins: nothing is changed.
     Override,
 }
 
-/// The declaration of a run.
-pub(crate) async fn of_run(bucket: &dyn Bucket, given: Option<&Arc<Dataset>>, on_conflict: OnConflict) -> Result<Arc<Dataset>, RunError> {
+/// Loads and checks the declaration that a run uses.
+pub(crate) async fn load_for_run(
+    bucket: &dyn Bucket,
+    given: Option<&Arc<Dataset>>,
+    on_conflict: OnConflict,
+) -> Result<Arc<Dataset>, RunError> {
     let dataset = match (read(bucket).await?, given) {
         (Some(stored), Some(given)) if stored != **given && on_conflict == OnConflict::Fail => {
             return Err(DeclarationError::Conflict.into());

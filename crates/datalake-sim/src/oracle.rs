@@ -115,7 +115,7 @@ impl Oracle {
         self.published = None;
     }
 
-    /// Whether delayed writes have no effect, so that every invariant must hold after every step.
+    /// Whether delayed writes have no effect, so every invariant must hold after every step.
     fn is_strict(&self) -> bool {
         self.kind.expiry != Expiry::Never && !self.tolerated.wrong_clocks && !self.tolerated.delayed_writes
     }

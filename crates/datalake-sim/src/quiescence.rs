@@ -88,7 +88,7 @@ fn check_table(world: &World) -> Result<Rc<Loaded>, Violation> {
     Ok(newest)
 }
 
-/// Most cached rebuilds.
+/// Maximum number of cached rebuilds.
 const REBUILDS_MAX: usize = 10_000;
 
 /// `output.csv` by the planted bug and the fingerprint of the sources.

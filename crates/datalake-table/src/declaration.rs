@@ -16,9 +16,9 @@ pub enum DeclarationError {
         /// What is wrong with it.
         error: DatasetError,
     },
-    /// The object is too large for a declaration, or is no text.
+    /// The object is empty, too large for a declaration, or not UTF-8.
     #[error(
-        "{} is not a text of at most {} bytes; upload the declaration with `datalake init --dataset`",
+        "{} is empty, larger than {} bytes or not UTF-8; upload the declaration with `datalake init --dataset`",
         keys::DECLARATION,
         Dataset::BYTES_MAX
     )]

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
-    count::count,
+    count::{count, to_usize},
     csv::Escape,
     query::{column::Column, error::QueryError},
     user::Ages,
@@ -22,7 +22,6 @@ use datalake_http::{
 use datalake_table::memory::{export::ArrowStream, row_cursor::RowCursor};
 
 use crate::{
-    integers::to_usize,
     limits::{scan_pool::ScanPool, sort_budget::SortBudget},
     problem::{
         Problem,

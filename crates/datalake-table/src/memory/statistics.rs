@@ -29,9 +29,9 @@ pub struct Statistics {
 pub struct ColumnStatistics {
     /// The mean.
     pub average: Option<f64>,
-    /// The least value: an integer or a number.
+    /// The minimum: an integer or a number.
     pub least: Option<Value>,
-    /// The greatest value: an integer or a number.
+    /// The maximum: an integer or a number.
     pub greatest: Option<Value>,
     /// The middle value, or the mean of the two middle values.
     pub median: Option<f64>,

@@ -26,8 +26,7 @@ use crate::{
     clock, dataset_file,
     lake_arguments::arguments,
     logging,
-    progress::Bar,
-    progress_object::ProgressObject,
+    progress::{Bar, lake_object::ProgressObject},
     signals, traces,
 };
 

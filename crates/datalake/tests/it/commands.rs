@@ -303,6 +303,6 @@ fn failing_store_is_worth_a_retry() {
 }
 
 #[test]
-fn store_that_closes_connections_is_worth_a_retry() {
+fn closed_connection_is_retryable() {
     check_s3(&responding(""), 1, &["no response from the store", "connection closed"]);
 }

@@ -1,4 +1,4 @@
-//! The commands that read a lake without a server. They use the routes of the API, so that parameters and documents are the same.
+//! The commands that read a lake without a server. They use the routes of the API, so parameters and documents are the same.
 
 mod query;
 mod rejects;

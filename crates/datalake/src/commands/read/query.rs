@@ -15,7 +15,7 @@ use crate::{
     table::{Column, Layout},
 };
 
-/// The rows of which a table's columns fit the widest values. Later rows are printed as they are read, so that memory does not grow with the table.
+/// The rows of which a table's columns fit the widest values. Later rows are printed as they are read, so memory does not grow with the table.
 const ROWS_MEASURED: usize = 1_000;
 
 /// Shows the rows that the parameters select.
