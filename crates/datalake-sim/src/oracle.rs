@@ -140,7 +140,7 @@ impl Oracle {
             if self.is_strict() && key.starts_with(keys::LOG) {
                 self.check_log(store, write)?;
             }
-        } else if key.starts_with(images::COPIES) && self.is_strict() {
+        } else if key.starts_with(images::copies()) && self.is_strict() {
             self.check_copy(write)?;
         }
         Ok(())

@@ -169,7 +169,7 @@ mod tests {
     fn examples_are_unique() {
         let all: Vec<_> = basic(&TableStatus::default())
             .into_iter()
-            .chain(further(&TableState::Missing))
+            .chain(further(&TableStatus::default()))
             .collect();
         let hrefs: BTreeSet<_> = all.iter().map(|example| example.href.as_str()).collect();
         assert_eq!(hrefs.len(), all.len());

@@ -2,7 +2,7 @@
 
 use datalake_core::{
     count::count,
-    dataset::{Dataset, Value, ValueRef},
+    dataset::{ColumnType, Dataset, Value, ValueRef},
     query::column::Column,
     row::{Cell, RowView},
     user::Ages,
@@ -71,7 +71,11 @@ impl Statistics {
     /// The statistics of rows, which are all read.
     pub(crate) fn scan<'a>(dataset: &Dataset, rows: impl Iterator<Item = RowView<'a>>, ages: Ages) -> Self {
         let columns = dataset.stats().iter().filter_map(|name| Column::named(dataset, name));
-        let mut values: Vec<(Column, Numbers)> = columns.map(|column| (column, Numbers::default())).collect();
+        let numbers = |column: Column| match column.column_type(dataset) {
+            ColumnType::Number => Numbers::Floats(Vec::new()),
+            _ => Numbers::Integers(Vec::new()),
+        };
+        let mut values: Vec<(Column, Numbers)> = columns.map(|column| (column, numbers(column))).collect();
         let mut statistics = Self {
             with_files: vec![0; dataset.files().len()],
             ..Self::default()
@@ -90,29 +94,31 @@ impl Statistics {
     }
 }
 
-/// The values of a column, of which all are integers or all are floats.
-#[derive(Debug, Default)]
-struct Numbers {
-    integers: Vec<i64>,
-    floats: Vec<f64>,
+/// The values of a column.
+#[derive(Debug)]
+enum Numbers {
+    Integers(Vec<i64>),
+    Floats(Vec<f64>),
 }
 
 impl Numbers {
     fn push(&mut self, cell: Option<Cell<'_>>) {
-        match cell {
-            Some(Cell::Value(ValueRef::Integer(number))) => self.integers.push(number),
-            Some(Cell::Value(ValueRef::Number(number))) => self.floats.push(number),
+        match (self, cell) {
+            (Self::Integers(integers), Some(Cell::Value(ValueRef::Integer(number)))) => integers.push(number),
+            (Self::Floats(floats), Some(Cell::Value(ValueRef::Number(number)))) => floats.push(number),
             _ => {}
         }
     }
 
-    fn statistics(mut self) -> ColumnStatistics {
-        if !self.floats.is_empty() {
-            return ColumnStatistics::of_floats(self.floats);
+    fn statistics(self) -> ColumnStatistics {
+        match self {
+            Self::Floats(floats) => ColumnStatistics::of_floats(floats),
+            Self::Integers(mut integers) => {
+                integers.sort_unstable();
+                let groups = integers.chunk_by(|left, right| left == right);
+                ColumnStatistics::of_integers(groups.map(|group| (group[0], count(group.len()))).collect())
+            }
         }
-        self.integers.sort_unstable();
-        let groups = self.integers.chunk_by(|left, right| left == right);
-        ColumnStatistics::of_integers(groups.map(|group| (group[0], count(group.len()))).collect())
     }
 }
 
@@ -140,8 +146,11 @@ impl ColumnStatistics {
         }
     }
 
-    /// The statistics of floats, which are not empty.
+    /// The statistics of floats, which have no distribution.
     fn of_floats(mut values: Vec<f64>) -> Self {
+        if values.is_empty() {
+            return Self::default();
+        }
         // Sorted before they are added up, so that the sum does not depend on the order of the rows.
         values.sort_unstable_by(f64::total_cmp);
         let middle = values.len() / 2;
@@ -189,6 +198,7 @@ mod tests {
         let integers = ColumnStatistics::of_integers(vec![(-3, 1), (5, 2)]);
         assert_eq!((integers.average, integers.median), (Some(7.0 / 3.0), Some(5.0)));
         assert_eq!(ColumnStatistics::of_integers(Vec::new()).average, None);
+        assert_eq!(ColumnStatistics::of_floats(Vec::new()), ColumnStatistics::default());
     }
 
     #[test]

@@ -16,7 +16,6 @@ pub(crate) const FILE: &str = "/data/{user_id}/{file}";
 const ROW: &str = "/data/{user_id}";
 
 /// The description as compiled, from which that of each dataset follows.
-#[derive(Debug)]
 pub(crate) struct Descriptions {
     document: Document,
     /// The latest one, as JSON: nearly all requests are for the same dataset.
@@ -71,7 +70,7 @@ fn escaped(text: &str) -> String {
 /// Replaces the path of files by one path for each file.
 fn describe_files(document: &mut Document, dataset: &Dataset) {
     let paths = &mut document.paths.paths;
-    let Some(operation) = paths.shift_remove(FILE).and_then(|item| item.get) else {
+    let Some(operation) = paths.remove(FILE).and_then(|item| item.get) else {
         return;
     };
     for file in dataset.files() {

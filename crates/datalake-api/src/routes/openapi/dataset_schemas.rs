@@ -96,28 +96,28 @@ fn with_columns(dataset: &Dataset, columns: impl Iterator<Item = Column>) -> Obj
 /// The value of a column.
 fn value(dataset: &Dataset, column: Column) -> ObjectBuilder {
     let (schema_type, format) = json_type(dataset, column);
+    let is_nullable = is_nullable(dataset, column);
+    let allowed = match column {
+        // A column that may be null has null as a further value.
+        Column::Value(index) if schema_type == Type::String && !is_nullable => dataset.columns()[index].constraints.allowed.as_deref(),
+        _ => None,
+    };
+    let counts_from_zero = match column {
+        Column::Derived(index) => matches!(
+            dataset.derived()[index].function,
+            DerivedFunction::Years | DerivedFunction::Length
+        ),
+        Column::Value(_) | Column::File(_) => false,
+    };
     let object = ObjectBuilder::new()
-        .schema_type(if is_nullable(dataset, column) {
-            nullable(schema_type)
-        } else {
-            schema_type.into()
-        })
+        .schema_type(if is_nullable { nullable(schema_type) } else { schema_type.into() })
         .format(format.map(SchemaFormat::KnownFormat))
-        .description(description(dataset, column));
+        .description(description(dataset, column))
+        .enum_values(allowed.map(|allowed| allowed.iter().map(ToString::to_string)));
     match column {
-        Column::KEY => object.example(Some("1000".into())),
-        Column::Value(index) => {
-            let allowed = dataset.columns()[index].constraints.allowed.as_deref();
-            // A column that may be null has null as a further value.
-            match allowed.filter(|_| schema_type == Type::String && !is_nullable(dataset, column)) {
-                Some(allowed) => object.enum_values(Some(allowed.iter().map(ToString::to_string))),
-                None => object,
-            }
-        }
-        Column::Derived(index) if dataset.derived()[index].function != DerivedFunction::Year && schema_type == Type::Integer => {
-            object.minimum(Some(0_u32))
-        }
-        Column::File(_) | Column::Derived(_) => object,
+        Column::KEY => object.examples(["1000"]),
+        _ if counts_from_zero => object.minimum(Some(0_u32)),
+        _ => object,
     }
 }
 
