@@ -29,7 +29,7 @@ use crate::{
     },
     routes::{
         openapi::{
-            dataset_parameters::RowPath,
+            dataset_parameters::{DayParameter, RowPath},
             schemas::{Binary, ConditionParameters},
         },
         row_document::RowDocument,
@@ -51,7 +51,7 @@ const NO_SNIFF: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, Hea
     tag = "data",
     params(
         RowPath,
-        ("on" = Option<String>, Query, format = Date, description = "The day on which completed years are computed, as `YYYY-MM-DD`; today (UTC) by default.", example = "2026-11-24"),
+        DayParameter,
         TimeTravelParameters,
         ConditionParameters,
     ),

@@ -45,6 +45,8 @@ pub(super) enum Group {
     Row,
     /// Search, files, bounds, and the day of the query.
     Filters,
+    /// The day of the query.
+    Day,
     /// The columns of the response, and the order of its rows.
     Order,
     /// The conditions on columns.
@@ -52,13 +54,14 @@ pub(super) enum Group {
 }
 
 impl Group {
-    const ALL: [Self; 4] = [Self::Row, Self::Filters, Self::Order, Self::Conditions];
+    const ALL: [Self; 5] = [Self::Row, Self::Filters, Self::Day, Self::Order, Self::Conditions];
 
     /// The name of the parameter that stands for the group. No parameter of a query string has such a name.
     const fn name(self) -> &'static str {
         match self {
             Self::Row => "user_id",
             Self::Filters => "[filters]",
+            Self::Day => "[day]",
             Self::Order => "[order]",
             Self::Conditions => "[conditions]",
         }
@@ -75,6 +78,7 @@ impl Group {
         match self {
             Self::Row => vec![row_id(dataset)],
             Self::Filters => filters(dataset),
+            Self::Day => vec![day()],
             Self::Order => order(dataset),
             Self::Conditions => conditions(dataset),
         }
@@ -101,6 +105,8 @@ groups! {
     RowPath: Row in Path;
     /// [`Group::Filters`]
     FilterParameters: Filters in Query;
+    /// [`Group::Day`]
+    DayParameter: Day in Query;
     /// [`Group::Order`]
     OrderParameters: Order in Query;
     /// [`Group::Conditions`]
@@ -150,12 +156,15 @@ fn filters(dataset: &Dataset) -> Vec<Parameter> {
         let [low, high] = values(dataset, column);
         [bound("min", "minimum", "lowest", &low), bound("max", "maximum", "highest", &high)]
     });
-    let on = "The day on which completed years are computed, as `YYYY-MM-DD`; today (UTC) by default.";
-    let day = ObjectBuilder::new()
+    iter::once(search).chain(files).chain(bounds).chain([day()]).collect()
+}
+
+fn day() -> Parameter {
+    let description = "The day on which completed years are computed, as `YYYY-MM-DD`; today (UTC) by default.";
+    let schema = ObjectBuilder::new()
         .schema_type(Type::String)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)));
-    let on = query("on", on, day, "2026-11-24");
-    iter::once(search).chain(files).chain(bounds).chain([on]).collect()
+    query("on", description, schema, "2026-11-24")
 }
 
 /// The schema of a bound, which is a text because it may be empty.

@@ -103,10 +103,7 @@ fn value(dataset: &Dataset, column: Column) -> ObjectBuilder {
         _ => None,
     };
     let counts_from_zero = match column {
-        Column::Derived(index) => matches!(
-            dataset.derived()[index].function,
-            DerivedFunction::Years | DerivedFunction::Length
-        ),
+        Column::Derived(index) => matches!(dataset.derived()[index].function, DerivedFunction::Years | DerivedFunction::Length),
         Column::Value(_) | Column::File(_) => false,
     };
     let object = ObjectBuilder::new()
