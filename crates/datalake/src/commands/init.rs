@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
-use datalake_core::{count::count, dataset::Dataset, keys, text::grouped};
+use datalake_core::{count::count, dataset::Dataset, keys, reject::IgnoreCode, text::grouped};
 use datalake_store::{
     bucket::{Bucket, Metadata, ObjectKind, PutMode},
     error::StoreError,
@@ -21,6 +21,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::{
     args::InitArgs,
     dataset_file,
+    documentation::REJECTS,
     exit::UsageError,
     lake_location,
     progress::{Bar, UploadProgress},
@@ -71,8 +72,9 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     let mut text = format!("the lake is ready: {url}\n");
     // The samples are users.
     let has_samples = args.samples && *dataset == *Dataset::users();
+    let skipped_lines = sources.as_ref().map(FolderSources::skipped_lines).unwrap_or_default();
     let uploaded = match (sources, has_samples) {
-        (Some(sources), _) => Some(upload(bucket, sources, IfPresent::ReplaceIfDifferent, &on_upload).await?),
+        (Some(FolderSources { sources, .. }), _) => Some(upload(bucket, sources, IfPresent::ReplaceIfDifferent, &on_upload).await?),
         (None, true) => Some(upload_samples(bucket, &on_upload).await?),
         (None, false) => None,
     };
@@ -80,7 +82,7 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     match uploaded {
         Some(Uploaded { written, skipped }) => writeln!(
             text,
-            "{} sources uploaded, {} already there\nnext: `datalake up --lake {url}`, or `datalake process --lake {url}` for one run",
+            "{} sources uploaded, {} already there\n{skipped_lines}next: `datalake up --lake {url}`, or `datalake process --lake {url}` for one run",
             grouped(written),
             grouped(skipped)
         )?,
@@ -138,22 +140,44 @@ impl Origin {
     }
 }
 
-/// The sources in a folder, by file name, without other files.
-fn list_folder(dataset: &Dataset, folder: &Path) -> anyhow::Result<BTreeMap<String, Origin>> {
+/// The files of a folder.
+struct FolderSources {
+    /// The sources, by file name.
+    sources: BTreeMap<String, Origin>,
+    /// The other files, with the reason why a run would ignore them.
+    skipped: Vec<(String, IgnoreCode)>,
+}
+
+/// Skipped files that are named. A folder may contain anything.
+const SKIPPED_MAX: usize = 5;
+
+impl FolderSources {
+    /// The skipped files as lines of the output.
+    fn skipped_lines(&self) -> String {
+        let named = self.skipped.iter().take(SKIPPED_MAX);
+        let lines = named.map(|(name, code)| format!("skipped {name:?}: {code} ({REJECTS}#{code})\n"));
+        let others = self.skipped.len().saturating_sub(SKIPPED_MAX);
+        let more = (others > 0).then(|| format!("and {} more\n", grouped(count(others))));
+        lines.chain(more).collect()
+    }
+}
+
+fn list_folder(dataset: &Dataset, folder: &Path) -> anyhow::Result<FolderSources> {
     let failed = |error| UsageError(format!("cannot read the folder of sources {}: {error}", folder.display()));
-    let mut sources = BTreeMap::new();
+    let (mut sources, mut skipped) = (BTreeMap::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if keys::parse_source(dataset, &keys::source(&name)).is_err() {
-            continue;
-        }
         // Opening a FIFO would wait for a writer.
-        match fs::metadata(entry.path()) {
-            Ok(metadata) if metadata.is_file() => drop(sources.insert(name, Origin::File(entry.path()))),
-            _ => tracing::warn!(file = %entry.path().display(), "skipped file that is not regular"),
+        let is_file = fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_file());
+        match keys::parse_source(dataset, &keys::source(&name)) {
+            Ok(_) if is_file => drop(sources.insert(name, Origin::File(entry.path()))),
+            Ok(_) => tracing::warn!(file = %entry.path().display(), "skipped file that is not regular"),
+            Err(code) if is_file => skipped.push((name, code)),
+            Err(_) => {}
         }
     }
+    skipped.sort_by(|left: &(String, IgnoreCode), right| left.0.cmp(&right.0));
     if sources.is_empty() {
         return Err(UsageError(format!(
             "there is no {} in {}; pass the folder with the sources to --from",
@@ -162,7 +186,7 @@ fn list_folder(dataset: &Dataset, folder: &Path) -> anyhow::Result<BTreeMap<Stri
         ))
         .into());
     }
-    Ok(sources)
+    Ok(FolderSources { sources, skipped })
 }
 
 /// How many sources were uploaded, and how many were not.
