@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Compares executables of this project, for example before and after a change: processor time and requests per second of the API.
+"""Compares executables of this project, for example before and after a change: CPU time and requests per second of the API.
 
     python3 bench/serve.py --only P9                      # creates the rows, if they are not in the cache
     python3 bench/executables.py before=DIR/datalake after=target/dist/datalake
 
-Each executable serves the rows of `serve.py`. They are loaded alternately; medians are printed as Markdown, progress goes to the standard error. Processor
+Each executable serves the rows of `serve.py`. They are loaded alternately; medians are printed as Markdown, progress goes to the standard error. CPU
 time is comparable on a busy machine, too, requests per second are not.
 """
 
@@ -39,7 +39,7 @@ def main():
     lake = arguments.cache / f"rows-{arguments.rows}" / "lake"
     if not lake.is_dir():
         parser.error(f"{lake} does not exist; run bench/serve.py first")
-    print("| request | executable | processor µs per request | requests/s |\n|---|---|---|---|")
+    print("| request | executable | CPU µs per request | requests/s |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as work, contextlib.ExitStack() as stack:
         work = pathlib.Path(work)
         started = {}

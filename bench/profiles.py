@@ -4,8 +4,8 @@
     apt-get update && apt-get install --no-install-recommends wrk curl
     python3 bench/profiles.py [--only NAME …] [--sources 100000] [--users 100000] [--rounds 3] [--builds DIR]
 
-A build takes about 25 minutes of processor time and 1 GB in `--builds` (target/profiles), where it is cached; all of them take more than an
-hour on two cores. Other work on the machine has little effect on processor time, but affects the speed. Prints Markdown: processor
+A build takes about 25 minutes of CPU time and 1 GB in `--builds` (target/profiles), where it is cached; all of them take more than an
+hour on two cores. Other work on the machine has little effect on CPU time, but affects the speed. Prints Markdown: CPU
 minutes of the build, the executable's size, and medians of a first run over a folder, of pages per second that are not cached, and of an export.
 Needs wrk, curl and Python's standard library.
 """
@@ -44,7 +44,7 @@ PAGE_ROWS = 100
 
 
 def build(name, builds):
-    """Makes a clean build unless there is a cached one; returns the executable and the processor minutes of the build."""
+    """Makes a clean build unless there is a cached one; returns the executable and the CPU minutes of the build."""
     profile, settings, features = PROFILES[name]
     folder = builds / "".join(letter if letter.isalnum() else "-" for letter in name)
     built, spent = folder / "datalake", folder / "built.json"
@@ -115,7 +115,7 @@ def main():
                 print(f"  round {number + 1}, {name}: {taken[name][-1]}", file=sys.stderr, flush=True)
     finally:
         shutil.rmtree(work)
-    print("| profile | processor minutes of the build | executable MB | first run, s | pages/s | export, ms |\n|---|---|---|---|---|---|")
+    print("| profile | CPU minutes of the build | executable MB | first run, s | pages/s | export, ms |\n|---|---|---|---|---|---|")
     for name, (executable, spent) in built.items():
         run, rate, export = (statistics.median(values) for values in zip(*taken[name]))
         size = executable.stat().st_size / 1e6

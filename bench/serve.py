@@ -68,7 +68,7 @@ def print_results(results):
 
 
 def print_loads(loads):
-    print("| request | server | requests/s | p50 ms | p99 ms | processor µs per request |\n|---|---|---|---|---|---|")
+    print("| request | server | requests/s | p50 ms | p99 ms | CPU µs per request |\n|---|---|---|---|---|---|")
     for request, name, result in loads:
         print(f"| {request} | {name} | {result.rate:.1f} | {result.p50_ms:.2f} | {result.p99_ms:.2f} | {result.processor_us:.0f} |")
 

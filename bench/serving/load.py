@@ -14,7 +14,7 @@ WARM_UP_SECONDS = 1
 TIMEOUT_SECONDS = 30
 SCRIPT = pathlib.Path(__file__).with_name("questions.lua")
 
-# Medians over the rounds: requests per second, p50 and p99 of the latency, and the server's processor time per request.
+# Medians over the rounds: requests per second, p50 and p99 of the latency, and the server's CPU time per request.
 Result = collections.namedtuple("Result", "rate p50_ms p99_ms processor_us")
 
 

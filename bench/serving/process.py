@@ -1,4 +1,4 @@
-"""Memory and processor time of a process, from the kernel."""
+"""Memory and CPU time of a process, from the kernel."""
 
 import collections
 import os
@@ -26,7 +26,7 @@ def forget_peak(pid):
 
 
 def processor_seconds(group):
-    """Processor time of every process of a group: a server may have workers."""
+    """CPU time of every process of a group: a server may have workers."""
     ticks = 0
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:

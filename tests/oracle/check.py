@@ -299,15 +299,21 @@ def check(server, chance, oracle, rows):
     compare(f"average {pairs}", near, True)
 
 
-def main():
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--executable", default="target/debug/datalake")
-    arguments.add_argument("--tables", type=int, default=200)
-    arguments.add_argument("--queries", type=int, default=5)
-    arguments.add_argument("--seed", type=int, default=None)
-    options = arguments.parse_args()
+def arguments(description, tables, queries):
+    """The options of a program, and the seed, which is printed."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--executable", default="target/debug/datalake")
+    parser.add_argument("--tables", type=int, default=tables)
+    parser.add_argument("--queries", type=int, default=queries)
+    parser.add_argument("--seed", type=int, default=None)
+    options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
     print(f"seed {seed}", flush=True)
+    return options, seed
+
+
+def main():
+    options, seed = arguments(__doc__, tables=200, queries=5)
     chance = random.Random(seed)
     asked = 0
     for _ in range(options.tables):

@@ -1,4 +1,4 @@
-//! The theme of pages, which a cookie remembers: the server renders it, so that pages do not flash and need no script.
+//! The theme of pages, which a cookie remembers: the server renders it, so pages do not flash and need no script.
 
 use axum::http::{HeaderMap, HeaderValue};
 

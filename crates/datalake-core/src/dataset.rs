@@ -1,6 +1,6 @@
 //! Declarations of datasets: what a lake contains, as a value of type [`Dataset`].
 //!
-//! A declaration is a TOML text. Parsing checks all of it, so that a [`Dataset`] is consistent: names are unique, patterns compile,
+//! A declaration is a TOML text. Parsing checks all of it, so a [`Dataset`] is consistent: names are unique, patterns compile,
 //! constraints apply to the types of their columns. The users are the default of a lake without declaration. Nothing here reads a source:
 //! `source.rs` does, as a dataset declares it.
 
@@ -78,7 +78,7 @@ pub struct CountedYears {
 }
 
 impl Dataset {
-    /// Largest declaration in bytes: 256 columns of 250 bytes.
+    /// Maximum size of a declaration, in bytes: 256 columns of 250 bytes.
     pub const BYTES_MAX: usize = 64 * 1024;
 
     /// The users: the dataset of a lake without declaration.

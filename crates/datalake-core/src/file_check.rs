@@ -3,15 +3,16 @@
 //! PNGs are decoded (`image.rs`); the other types are recognized by their first bytes.
 
 use crate::{
+    count::count,
     dataset::{FILE_BYTES_MAX, FileColumn, FileType},
     file_format, image,
     reject::{Reason, Reject, RejectCode},
     text::grouped,
 };
 
-/// Checks all bytes of a file. Returns the number of bytes that belong to it: what follows the end of a PNG does not.
+/// Checks the bytes of a file. Returns its length: bytes after the end of a PNG are not part of it.
 pub fn check(file: &FileColumn, bytes: &[u8]) -> Result<usize, Reject> {
-    if let Some(reject) = too_large(file, u64::try_from(bytes.len()).unwrap_or(u64::MAX)) {
+    if let Some(reject) = too_large(file, count(bytes.len())) {
         return Err(reject);
     }
     let found = FileType::recognize(bytes).filter(|found| file.types.contains(found));
@@ -59,7 +60,7 @@ fn other_type(file: &FileColumn, bytes: &[u8]) -> Reject {
 }
 
 impl FileType {
-    /// The type that the first bytes of a file are those of.
+    /// Recognizes the type by the first bytes.
     pub fn recognize(bytes: &[u8]) -> Option<Self> {
         let brand = bytes.get(4..8).filter(|kind| kind == b"ftyp").and_then(|_| bytes.get(8..12));
         let begins_with = |signature: &[u8]| bytes.starts_with(signature);

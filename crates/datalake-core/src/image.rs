@@ -1,4 +1,4 @@
-//! The bytes of one `{user_id}.png`: an image that decodes completely, or a reject that states what is damaged.
+//! The bytes of a PNG: an image that decodes completely, or a reject that states what is damaged.
 //!
 //! Owns the check of a PNG: its chunks (`image/chunk.rs`), header, image data (`image/decoder.rs`, `image/rows.rs`) and rejects. It never keeps
 //! pixels.
@@ -17,11 +17,12 @@ use self::{
     rejects::{apple_png, changed, damaged, without_signature},
 };
 use crate::{
+    count::count,
     reject::{Reason, Reject, RejectCode},
     text::grouped,
 };
 
-/// Largest image that is read. A passport photo at 600 dpi is under 2 MiB; four times that is enough.
+/// Maximum size of an image that is read, in bytes. A passport photo at 600 dpi is under 2 MiB; four times that is enough.
 pub const IMAGE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// A valid image.
@@ -34,7 +35,7 @@ pub struct Image {
 /// Decodes a whole PNG (PNG specification, third edition) without keeping its pixels: signature, order and checksums of all chunks, the palette,
 /// and every row of the image data. The frames of an animation after the first image are checked like other ancillary chunks: by their checksums.
 pub fn check(bytes: &[u8]) -> Result<Image, Reject> {
-    if let Some(reject) = too_large_bytes(u64::try_from(bytes.len()).unwrap_or(u64::MAX)) {
+    if let Some(reject) = too_large_bytes(count(bytes.len())) {
         return Err(reject);
     }
     let Some(mut rest) = bytes.strip_prefix(SIGNATURE) else {

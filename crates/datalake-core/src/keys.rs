@@ -26,7 +26,7 @@ use crate::{dataset::Dataset, run::RunId, user::UserId};
 pub const SOURCES: &str = "src-data/";
 /// The folder of everything that runs write.
 pub const PUBLISHED: &str = "processed_data/";
-/// All users as CSV, sorted by user ID; each version replaces it as a whole.
+/// All rows as CSV, sorted by ID; each version replaces it as a whole.
 pub const OUTPUT: &str = "processed_data/output.csv";
 /// The folder of the reports of runs.
 pub const RUNS: &str = "processed_data/runs/";

@@ -6,6 +6,8 @@
 
 pub mod clock;
 pub mod count;
+#[cfg(test)]
+mod cpu_time;
 pub mod csv;
 pub mod dataset;
 pub mod error_chain;
@@ -15,8 +17,6 @@ pub mod image;
 pub mod keys;
 pub mod nearest;
 pub mod plan;
-#[cfg(test)]
-mod processor_time;
 pub mod progress;
 pub mod query;
 pub mod reject;

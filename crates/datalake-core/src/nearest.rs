@@ -1,6 +1,6 @@
 //! The known name that is most similar to a mistyped one, for messages.
 
-/// Most edits between a mistyped name and the known name.
+/// Maximum number of edits between a mistyped name and the known name.
 const EDITS_MAX: usize = 4;
 
 /// The most similar of the known names, if one is similar enough.

@@ -1,6 +1,6 @@
 //! The progress of a run, and its forms: on the standard error of a run's process, from which the server reads it, and as an object in the lake.
 //!
-//! A line of progress begins with the record separator, which no log line does, so that the server keeps it out of the log.
+//! A line of progress begins with the record separator, which no log line does, so the server keeps it out of the log.
 
 use serde::{Deserialize, Serialize};
 

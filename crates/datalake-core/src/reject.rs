@@ -51,7 +51,7 @@ pub struct Reject {
 }
 
 impl Reject {
-    /// Longest excerpt, as the input rules define it.
+    /// Maximum length of an excerpt, as the input rules define it.
     pub const EXCERPT_BYTES_MAX: usize = 80;
 
     /// A reject without column, position and excerpt.

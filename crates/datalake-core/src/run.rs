@@ -305,13 +305,13 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// Most notices of a report. 100 notices are about 6 KiB, so a list of runs can read whole reports.
+    /// Maximum number of notices of a report. 100 notices are about 6 KiB, so a list of runs can read whole reports.
     pub const NOTICES_MAX: usize = 100;
 
-    /// Most details of rejected sources in a report. A detail has less than 1 KiB.
+    /// Maximum number of details of rejected sources in a report. A detail has less than 1 KiB.
     pub const REJECT_DETAILS_MAX: usize = 10;
 
-    /// Largest difference between clocks without a warning. No decision depends on it.
+    /// Maximum difference between clocks without a warning. No decision depends on it.
     pub const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(5);
 
     /// The value of the field `clock_skew_seconds` for two clocks that were read at the same time.

@@ -19,12 +19,13 @@ use jiff::Timestamp;
 pub use self::key::KeyParser;
 use self::{decode::Source, field::FieldValue, layout::Layout, records::Records};
 use crate::{
+    count::count,
     dataset::{Dataset, Value},
     reject::{Notice, Reason, Reject, RejectCode},
     text::grouped,
 };
 
-/// Largest CSV that is read: two names of 1,000 bytes, a number, a header, and additional columns.
+/// Maximum size of a CSV that is read, in bytes: two names of 1,000 bytes, a number, a header, and additional columns.
 pub const CSV_BYTES_MAX: u64 = 64 * 1024;
 
 /// The values of an accepted source.
@@ -70,7 +71,7 @@ impl<'d> RowParser<'d> {
     /// Parses all bytes of a CSV. Times are compared with `run_at`, the time of the run.
     pub fn parse(&mut self, bytes: &[u8], run_at: Timestamp) -> Result<ParsedRow, Reject> {
         let Self { layout, records, decoded } = self;
-        if let Some(reject) = too_large(layout.entity, u64::try_from(bytes.len()).unwrap_or(u64::MAX)) {
+        if let Some(reject) = too_large(layout.entity, count(bytes.len())) {
             return Err(reject);
         }
         let source = Source::decode(bytes, layout.dialect.encoding, decoded)?;

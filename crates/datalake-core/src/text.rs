@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// Longest value in a message, in bytes after escaping.
+/// Maximum length of a value in a message, in bytes after escaping.
 const VALUE_BYTES_MAX: usize = 80;
 
 /// Whether a character is trimmed around a value: Unicode white space, or a zero-width format character.

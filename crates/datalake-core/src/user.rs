@@ -4,7 +4,7 @@
 
 use std::{borrow::Borrow, fmt};
 
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date};
 
 /// A user, named by the stem of `src-data/{user_id}.csv`. Invariant: 1 to 64 of `A-Z a-z 0-9 . _ -`, not `.` or `..`.
 ///
@@ -18,7 +18,7 @@ pub struct UserId(Box<str>);
 pub struct UserIdError;
 
 impl UserId {
-    /// Longest ID in bytes. With a suffix such as `.csv.part`, a name is far below the 255 bytes that file systems allow.
+    /// Maximum length of an ID, in bytes. With a suffix such as `.csv.part`, a name is far below the 255 bytes that file systems allow.
     pub const BYTES_MAX: usize = 64;
 
     /// Parses an ID; nothing is trimmed or converted.
@@ -51,7 +51,7 @@ impl Borrow<str> for UserId {
 
 /// A birth time in milliseconds since 1970-01-01T00:00:00Z, as in the column `birthts` of the sources.
 ///
-/// Invariant: within the supported calendar, 0000-01-01 to 9999-12-30, so that it always has a date.
+/// Invariant: within the supported calendar, 0000-01-01 to 9999-12-30, so it always has a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BirthTimestamp(i64);
 
@@ -61,6 +61,12 @@ const DAY_MS: i64 = 86_400_000;
 const DAY_MIN: i64 = -719_528;
 /// 9999-12-30, in days since 1970-01-01: the last day that `jiff` supports in every time zone.
 const DAY_MAX: i64 = 2_932_895;
+
+/// Days of 400 years.
+const ERA_DAYS: i32 = 146_097;
+
+/// Days from 0000-03-01 to 1970-01-01.
+const EPOCH_DAYS: i32 = 719_468;
 
 impl BirthTimestamp {
     /// 1850-01-01T00:00:00Z: an earlier birth is rejected as `out_of_range`, because no living user was born before.
@@ -92,9 +98,18 @@ pub struct Day(i32);
 
 impl Day {
     /// The day of a date; none outside 0000-01-01 to 9999-12-30.
+    ///
+    /// This is `days_from_civil` of Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms": statistics compute the days of a hundred
+    /// birthdays, and a conversion by way of a time zone takes several times as long.
     pub fn from_date(date: Date) -> Option<Self> {
-        let timestamp = date.to_zoned(TimeZone::UTC).ok()?.timestamp();
-        Some(BirthTimestamp::from_ms(timestamp.as_millisecond())?.day())
+        let (month, day) = (i32::from(date.month()), i32::from(date.day()));
+        let year = i32::from(date.year()) - i32::from(month <= 2);
+        let months_since_march = if month > 2 { month - 3 } else { month + 9 };
+        let day_of_year = (153 * months_since_march + 2) / 5 + day - 1;
+        let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        let number = era * ERA_DAYS + day_of_era - EPOCH_DAYS;
+        (DAY_MIN..=DAY_MAX).contains(&i64::from(number)).then_some(Self(number))
     }
 
     /// The UTC day of an instant; the last day of the calendar for a later instant.
@@ -126,11 +141,31 @@ impl Day {
 
     /// The calendar date of the day.
     pub fn date(self) -> Date {
-        let elapsed = SignedDuration::from_hours(i64::from(self.0) * 24);
-        let timestamp = Timestamp::UNIX_EPOCH
-            .checked_add(elapsed)
-            .expect("the invariant keeps days within the calendar");
-        TimeZone::UTC.to_datetime(timestamp).date()
+        let (year, month, day) = self.civil();
+        let year = i16::try_from(year).expect("the invariant keeps days within the calendar");
+        Date::new(year, month, day).expect("it is a date")
+    }
+
+    /// The year, month and day. Responses compute an age for every row, and a conversion by way of a time zone takes several times as long.
+    ///
+    /// This is `civil_from_days` of Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms". Its years begin on 1 March, so a leap day
+    /// is the last day of a year.
+    #[inline]
+    fn civil(self) -> (i32, i8, i8) {
+        let days = self.0 + EPOCH_DAYS;
+        let (era, day_of_era) = (days.div_euclid(ERA_DAYS), days.rem_euclid(ERA_DAYS));
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / (ERA_DAYS - 1)) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let months_since_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * months_since_march + 2) / 5 + 1;
+        let month = if months_since_march < 10 {
+            months_since_march + 3
+        } else {
+            months_since_march - 9
+        };
+        let year = year_of_era + era * 400 + i32::from(month <= 2);
+        let small = |number| i8::try_from(number).expect("months and days of months are at most 31");
+        (year, small(month), small(day))
     }
 }
 
@@ -171,13 +206,14 @@ impl Ages {
     }
 
     /// The age of a user born on `birth`, as [`age_on`] defines it.
+    #[inline]
     pub fn of(self, birth: Day) -> Option<Age> {
         if birth > self.day {
             return None;
         }
-        let birth = birth.date();
-        let before_birthday = (self.date.month(), self.date.day()) < (birth.month(), birth.day());
-        let years = self.date.year() - birth.year() - i16::from(before_birthday);
+        let (year, month, day) = birth.civil();
+        let before_birthday = (self.date.month(), self.date.day()) < (month, day);
+        let years = i32::from(self.date.year()) - year - i32::from(before_birthday);
         Some(Age(
             u16::try_from(years).expect("birth is not after the day, so the difference is not negative")
         ))
@@ -201,6 +237,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let mut date = date(0, 1, 1);
+        for number in Day::FIRST.0..=Day::LAST.0 {
+            assert_eq!((Day(number).date(), Day::from_date(date)), (date, Some(Day(number))), "{number}");
+            date = date.tomorrow().unwrap();
+        }
+        assert_eq!(Day::from_date(date), None);
+        assert_eq!(Day::from_date(jiff::civil::date(-1, 12, 31)), None);
+    }
 
     #[track_caller]
     fn check_id(text: &str, accepted: bool) {

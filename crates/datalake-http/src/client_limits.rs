@@ -47,7 +47,7 @@ pub enum Resource {
 #[derive(Clone, Debug)]
 pub struct Clients {
     by_address: Arc<Mutex<HashMap<IpAddr, Weak<Client>>>>,
-    /// How many requests of a client with many connections may be ready to run at the same time: one per processor.
+    /// How many requests of a client with many connections may be ready to run at the same time: one per CPU.
     cpu_slots: usize,
 }
 
@@ -158,7 +158,7 @@ impl Client {
         let cpu_slot = self.cpu_slots.acquire().await;
         yield_to_ready_tasks().await;
         let first_poll = poll_fn(|context| Poll::Ready(handler.as_mut().poll(context))).await;
-        // A handler that waits for something else uses no processor.
+        // A handler that waits for something else uses no CPU.
         drop(cpu_slot);
         match first_poll {
             Poll::Ready(output) => output,

@@ -28,7 +28,7 @@ pub struct Validators {
     etag: String,
     /// When the representation was last modified.
     modified_at: Option<Timestamp>,
-    /// Whether `modified_at` identifies the representation, so that it can be sent as `Last-Modified`.
+    /// Whether `modified_at` identifies the representation, so it can be sent as `Last-Modified`.
     has_stable_date: bool,
 }
 
@@ -68,7 +68,7 @@ impl Validators {
         }
         let is_cached = match etags(headers, &header::IF_NONE_MATCH) {
             Some(mut etags) => etags.any(|etag| etag == "*" || etag.strip_prefix("W/").unwrap_or(etag) == self.etag),
-            // The dates must be equal: the clocks of writers differ, so that a later version may have an earlier date.
+            // The dates must be equal: the clocks of writers differ, so a later version may have an earlier date.
             None => {
                 self.has_stable_date
                     && date(headers, &header::IF_MODIFIED_SINCE).is_some_and(|date| self.second() == Some(date.as_second()))

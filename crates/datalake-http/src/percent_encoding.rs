@@ -17,7 +17,7 @@ pub(crate) fn is_forbidden(byte: u8) -> bool {
     matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..)
 }
 
-/// Percent-encodes the bytes that a query cannot contain. Percent signs are kept, so that the text may be encoded already.
+/// Percent-encodes the bytes that a query cannot contain. Percent signs are kept, so the text may be encoded already.
 pub fn encode_query(text: &str) -> String {
     let encode = |byte: u8| match is_forbidden(byte) || byte <= b' ' || matches!(byte, b'#' | 0x7f) {
         true => percent_encoding::percent_encode_byte(byte).to_owned(),

@@ -54,7 +54,7 @@ const FRAMES_BEFORE_YIELD: u32 = 8;
 #[derive(Clone, Debug)]
 pub struct ResponseBudget {
     kib: ResourceLimit,
-    /// Permits to produce a frame of a stream. They bound how many streams use a processor at the same time.
+    /// Permits to produce a frame of a stream. They bound how many streams use a CPU at the same time.
     cpu_slots: Arc<Semaphore>,
 }
 
@@ -79,11 +79,11 @@ impl Default for ResponseBudget {
 impl ResponseBudget {
     /// The budget of a server.
     pub fn new() -> Self {
-        // One processor stays free for small responses.
-        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        // One CPU stays free for small responses.
+        let cpus = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             kib: ResourceLimit::new(Resource::ResponseKib, BUDGET_KIB, BUDGET_KIB_PER_CLIENT),
-            cpu_slots: Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))),
+            cpu_slots: Arc::new(Semaphore::new(cpus.saturating_sub(1).max(1))),
         }
     }
 
@@ -93,7 +93,7 @@ impl ResponseBudget {
         self.kib.available()
     }
 
-    /// Whether a streamed response would be rejected, so that a handler need not start it.
+    /// Whether a streamed response would be rejected, so a handler need not start it.
     pub fn is_exhausted(&self) -> bool {
         !self.has_available(STREAM_KIB)
     }

@@ -112,10 +112,7 @@ async fn check_commit(
         // The base is stale, or this process was too slow to commit safely.
         Err(CommitError::Conflict { .. } | CommitError::Stale { .. }) => {}
         Err(CommitError::Unknown { attempt, source }) => {
-            tracing::warn!(
-                table.version = attempt.number,
-                "the outcome of the commit is not known; reading the table again"
-            );
+            tracing::warn!(table.version = attempt.number, "commit outcome unknown; reloading table");
             if !simulation::has(Bug::UnknownCommitIsDenied) {
                 state.unknown_commits.push(attempt);
             }

@@ -1,30 +1,22 @@
-//! The declaration of the sources of a run: that of the run's options, or that of the lake, or the users.
+//! The declaration that a run uses: `--dataset`, else `dataset.toml` of the lake, else the built-in users.
 
 use std::sync::Arc;
 
 use datalake_core::{
-    count::count,
-    dataset::{Dataset, DatasetError, UnsupportedDataset},
+    dataset::{Dataset, UnsupportedDataset},
     keys,
 };
-use datalake_store::{bucket::Bucket, error::StoreError};
+use datalake_store::bucket::Bucket;
+use datalake_table::declaration;
 
-/// Why a run has no declaration. Retrying does not help.
+use crate::error::RunError;
+
+/// Why a run has no declaration. Retrying will not help.
 #[derive(Debug, thiserror::Error)]
 pub enum DeclarationError {
-    /// The text is not a declaration.
-    #[error("{} is invalid: {error}", keys::DECLARATION)]
-    Invalid {
-        /// What is wrong with it.
-        error: DatasetError,
-    },
-    /// The object is too large for a declaration, or is no text.
-    #[error(
-        "{} is not a text of at most {} bytes; upload the declaration with `datalake init --dataset`",
-        keys::DECLARATION,
-        Dataset::BYTES_MAX
-    )]
-    NotText,
+    /// The declaration of the lake cannot be used.
+    #[error(transparent)]
+    Stored(declaration::DeclarationError),
     /// This version of the product does not implement a part of the declaration.
     #[error(transparent)]
     Unsupported(#[from] UnsupportedDataset),
@@ -41,16 +33,16 @@ pub enum DeclarationError {
 pub(crate) enum OnConflict {
     /// The run fails.
     Fail,
-    /// The declaration of the options counts: nothing is changed.
+    /// `--dataset` wins: nothing is changed.
     Override,
 }
 
-/// The declaration of a run.
-pub(crate) async fn of_run(
+/// Loads and checks the declaration that a run uses.
+pub(crate) async fn load_for_run(
     bucket: &dyn Bucket,
     given: Option<&Arc<Dataset>>,
     on_conflict: OnConflict,
-) -> Result<Arc<Dataset>, crate::error::RunError> {
+) -> Result<Arc<Dataset>, RunError> {
     let dataset = match (read(bucket).await?, given) {
         (Some(stored), Some(given)) if stored != **given && on_conflict == OnConflict::Fail => {
             return Err(DeclarationError::Conflict.into());
@@ -64,16 +56,9 @@ pub(crate) async fn of_run(
 }
 
 /// The declaration of the lake. None if there is none.
-pub(crate) async fn read(bucket: &dyn Bucket) -> Result<Option<Dataset>, crate::error::RunError> {
-    let bytes_max = count(Dataset::BYTES_MAX);
-    let object = match bucket.get(keys::DECLARATION, None, Some(0..bytes_max)).await {
-        Ok(object) => object,
-        Err(StoreError::NotFound { .. }) => return Ok(None),
-        // A range of an empty object is invalid.
-        Err(StoreError::Invalid { .. }) => return Err(DeclarationError::NotText.into()),
-        Err(error) => return Err(error.into()),
-    };
-    let text = std::str::from_utf8(&object.bytes).ok().filter(|_| object.meta.size <= bytes_max);
-    let dataset = Dataset::parse(text.ok_or(DeclarationError::NotText)?).map_err(|error| DeclarationError::Invalid { error })?;
-    Ok(Some(dataset))
+pub(crate) async fn read(bucket: &dyn Bucket) -> Result<Option<Dataset>, RunError> {
+    declaration::read(bucket).await.map_err(|error| match error {
+        declaration::DeclarationError::Store(error) => error.into(),
+        error => DeclarationError::Stored(error).into(),
+    })
 }

@@ -48,7 +48,7 @@ pub struct PlannedStep {
 pub enum PlannedAction {
     /// The object is new or has changed.
     Read,
-    /// The object is gone, so that its content is removed from the row.
+    /// The object is gone, so its content is removed from the row.
     Remove,
 }
 
@@ -76,7 +76,7 @@ async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
         Some(version) => table.rejects(version).await?,
         None => Vec::new(),
     };
-    let dataset = declaration::of_run(lake.bucket.as_ref(), options.dataset.as_ref(), OnConflict::Override).await?;
+    let dataset = declaration::load_for_run(lake.bucket.as_ref(), options.dataset.as_ref(), OnConflict::Override).await?;
     let is_other = base.as_ref().is_some_and(|base| base.dataset() != &dataset);
     let rejects = if is_other { Vec::new() } else { rejects };
     let scope = Scope {

@@ -57,7 +57,7 @@ pub enum RunError {
     },
     /// The store created an existing object again, or it does not support the condition. Two runs could overwrite each other's commit.
     #[error(
-        "this store does not support conditional creates (If-None-Match: *), so that concurrent runs could lose rows; use another store, or \
+        "this store does not support conditional creates (If-None-Match: *), so concurrent runs could lose rows; use another store, or \
          pass --single-writer and make sure that only one run is active"
     )]
     NoCreateIfAbsent {
@@ -78,7 +78,7 @@ impl RunError {
             | Self::NoBlockedRun { .. }
             | Self::Declaration(_) => RunOutcome::Misconfigured,
             Self::Table(TableError::Store(StoreError::Denied { .. } | StoreError::Invalid { .. })) => RunOutcome::Misconfigured,
-            // Retrying does not help: the table stays damaged, and the store keeps listing keys out of order.
+            // Retrying will not help: the table stays damaged, and the store keeps listing keys out of order.
             Self::Table(TableError::Unsupported { .. } | TableError::Corrupt { .. }) | Self::OutOfOrder(_) => RunOutcome::Misconfigured,
             Self::Store(_) | Self::Table(_) | Self::Contended { .. } | Self::Unread { .. } | Self::TableGone => RunOutcome::Failed,
             Self::Guard(_) => RunOutcome::Refused,

@@ -88,7 +88,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
     let reads = state.reader.read_all(users, csv_listed + images_listed, progress).await?;
     let old_rows = old_rows(context, base.as_ref(), &reads).await?;
     // Sources can vanish while they are read, for example when a file system is unmounted. The same guard applies.
-    // A row of another declaration is never kept, so that it is also gone if its source is rejected now.
+    // A row of another declaration is never kept, so it is also gone if its source is rejected now.
     let gone = guards::users_gone(&rejects_before, &old_rows, &reads, is_other);
     let after_reading = ListingStats {
         gone: count(gone.len()) + lost_and_gone,

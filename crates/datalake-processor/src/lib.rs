@@ -1,5 +1,5 @@
-//! A run of the processor: list, plan, read, copy images, apply, commit, publish, vacuum, report. Also the plan of a run without its effects
-//! (`dry_run`), the checks of a lake (`doctor`) and the rebuild of a damaged table (`repair`).
+//! A run of the processor: list, plan, read, copy images, apply, commit, publish, vacuum, report. Also plans a run without
+//! executing it (`dry_run`), checks a lake (`doctor`) and rebuilds a damaged table (`repair`).
 //!
 //! `datalake-core` contains the rules; this crate performs the I/O. It never writes under `src-data/`, and it knows neither HTTP nor the API: the
 //! lake is the only interface between a run and the API.
@@ -17,7 +17,7 @@ mod images;
 mod ingest;
 mod lost_objects;
 pub mod options;
-mod output;
+mod output_csv;
 mod prepare;
 mod publish;
 mod read;

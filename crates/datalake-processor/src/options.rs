@@ -65,7 +65,7 @@ pub enum Writers {
     /// They may, and the store has to support conditional creates.
     #[default]
     Many,
-    /// The operator makes sure that only one run is active, so that the store needs no conditional creates.
+    /// The operator makes sure that only one run is active, so the store needs no conditional creates.
     Single,
 }
 

@@ -1,4 +1,4 @@
-//! Publishes `output.csv`. The file is derived only from the newest version, so that any later run can publish what a dead run did not.
+//! Publishes `output.csv`. The file is derived only from the newest version, so any later run can publish what a dead run did not.
 
 use bytes::Bytes;
 use datalake_core::keys;
@@ -12,7 +12,7 @@ use datalake_table::{
     table::Table,
 };
 
-use crate::{error::RunError, output};
+use crate::{error::RunError, output_csv};
 
 /// The version of `output.csv`, in the object's metadata: its number, the ID of its table, and the digest of its log entry.
 const VERSION: &str = "datalake-version";
@@ -61,7 +61,7 @@ pub(crate) async fn publish_output(table: &Table, version: &Version) -> Result<V
         }
         let bytes = match &text {
             Some(bytes) => bytes.clone(),
-            None => text.insert(output::render(table, &version).await?.into()).clone(),
+            None => text.insert(output_csv::render(table, &version).await?.into()).clone(),
         };
         let mode = match current {
             _ if simulation::has(Bug::PublishIsUnconditional) => PutMode::Replace,

@@ -43,7 +43,7 @@ async fn run_and_report(lake: &Lake, options: &RunOptions) -> RunReport {
         Writers::Single => Arc::new(SingleWriter::new(Arc::clone(&lake.bucket))),
     };
     let mut report = new_report(options);
-    let result = match declaration::of_run(bucket.as_ref(), options.dataset.as_ref(), OnConflict::Fail).await {
+    let result = match declaration::load_for_run(bucket.as_ref(), options.dataset.as_ref(), OnConflict::Fail).await {
         Ok(dataset) => {
             let context = RunContext {
                 options,
@@ -60,11 +60,12 @@ async fn run_and_report(lake: &Lake, options: &RunOptions) -> RunReport {
     report.ended_at = (options.clock)();
     report.elapsed_ms = milliseconds(start.elapsed());
     report.requests = difference(lake.requests.snapshot(), requests_before);
+    // This machine's clock decides which births are in the future, and the age of the table.
     if let Some(skew_seconds) = report.clock_skew_seconds {
         tracing::warn!(
             run.id = %options.run_id,
             skew_seconds,
-            "the clocks of the store and of this machine differ; this machine's decides which births are in the future, and the table's age"
+            "clock skew between the store and this machine; synchronize the clocks"
         );
     }
     match result {

@@ -9,7 +9,7 @@ use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     error::StoreError,
     simulation::{self, Bug},
-    unique::unique,
+    unique_name::unique_name,
 };
 use datalake_table::digest::Digest;
 
@@ -44,12 +44,12 @@ pub(crate) async fn require_create_if_absent(bucket: &dyn Bucket) -> Result<(), 
 /// the object while this process was paused.
 const CREATES_MAX: u32 = 4;
 
-/// Creates one key several times. The key is unique, so that another process of the same run cannot interfere.
+/// Creates one key several times. The key is unique, so another process of the same run cannot interfere.
 async fn enforces_create_if_absent(bucket: &dyn Bucket) -> Result<bool, RunError> {
     let (key, creates_max) = if simulation::has(Bug::CreateProofIsShared) {
         (keys::create_proof("shared"), 2)
     } else {
-        (keys::create_proof(&unique().to_string()), CREATES_MAX)
+        (keys::create_proof(&unique_name().to_string()), CREATES_MAX)
     };
     let create = async || match bucket.put(&key, Bytes::from_static(b"{}"), PutMode::Create, &Metadata::new()).await {
         Ok(_) => Ok(true),

@@ -157,7 +157,7 @@ pub enum LaunchError {
         run_id: RunId,
         /// The cause and the remedy.
         reason: &'static str,
-        /// Whether the run is active, so that it may still be blocked.
+        /// Whether the run is active, so it may still be blocked.
         is_active: bool,
     },
     /// The store does not respond, and the request depends on what is stored.

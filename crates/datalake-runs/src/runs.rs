@@ -190,7 +190,7 @@ impl Runs {
     /// Returns the run of an earlier request with the same key, else an active run that includes the request, else a new run.
     pub async fn start(&self, key: Option<&IdempotencyKey>, parameters: RunParameters, trigger: Trigger) -> Result<Launched, LaunchError> {
         let run_id = key.map(|key| self.launcher.run_id_of(key));
-        // The request arrives before the store is read, so that it may join a run that starts in the meantime.
+        // The request arrives before the store is read, so it may join a run that starts in the meantime.
         let request = RunRequest::new(run_id, parameters, trigger);
         if let Some(run) = self.find_by_key(&request).await? {
             return Ok(Launched { run, started: false });

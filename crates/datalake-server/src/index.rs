@@ -49,10 +49,10 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 )]
 pub(crate) async fn show(overview: Overview, _: NoParameters, State(table): State<TableWatch>, headers: HeaderMap) -> Response {
     let document = if prefers_json(&headers) {
-        let further = examples::further(&table.status().state);
+        let table = table.status();
         let index = IndexDocument {
             name: "datalake",
-            examples: examples::basic().into_iter().chain(further).collect(),
+            examples: examples::basic(&table).into_iter().chain(examples::further(&table)).collect(),
         };
         Json(index).into_response()
     } else {

@@ -30,14 +30,14 @@ use datalake_ui::page::problem::show_problems;
 
 /// The state of the layers outside the compression layer.
 #[derive(Clone, Debug)]
-pub(crate) struct Outside {
+pub(crate) struct OuterState {
     pub(crate) metrics: Metrics,
     pub(crate) cors: Cors,
 }
 
 /// The state of the layers inside the compression layer.
 #[derive(Clone, Debug)]
-pub(crate) struct Inside {
+pub(crate) struct InnerState {
     pub(crate) limits: RequestLimits,
     pub(crate) access: Access,
     pub(crate) clock: Clock,
@@ -48,18 +48,18 @@ pub(crate) struct Inside {
 }
 
 /// The layers outside the compression layer. The last line is the outermost layer.
-pub(crate) async fn outside(State(state): State<Outside>, request: Request, next: Next) -> Response {
+pub(crate) async fn outer_layers(State(state): State<OuterState>, request: Request, next: Next) -> Response {
     let next = async |request| next.run(request).await;
     let next = async |request| pace_body(request, next).await;
     let next = async |request| weaken_etags(request, next).await;
     let next = async |request| cors(&state.cors, request, next).await;
     let next = async |request| set_cache_control(request, next).await;
-    let next = async |request| secure(request, next).await;
+    let next = async |request| set_security_headers(request, next).await;
     observe(&state.metrics, request, next).await
 }
 
 /// The layers inside the compression layer. The last line is the outermost layer.
-pub(crate) async fn inside(State(state): State<Inside>, request: Request, next: Next) -> Response {
+pub(crate) async fn inner_layers(State(state): State<InnerState>, request: Request, next: Next) -> Response {
     let next = async |request| next.run(request).await;
     let next = async |request| protect_reads(&state.access, state.clock, datalake_ui::is_public, request, next).await;
     let next = async |request| limit(&state.limits, request, next).await;
@@ -69,13 +69,13 @@ pub(crate) async fn inside(State(state): State<Inside>, request: Request, next: 
 }
 
 /// Rejects requests that browsers send for pages of other sites, and clients that accept no content coding, before a handler runs.
-async fn admit(inside: &Inside, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+async fn admit(state: &InnerState, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     if !is_probe_or_metrics(request.uri().path())
-        && let Some(host) = inside.allowed_hosts.rejected_host(&request)
+        && let Some(host) = state.allowed_hosts.rejected_host(&request)
     {
         return Problem::HostNotAllowed { host }.into_response();
     }
-    if is_cross_site(&request, &inside.cors) {
+    if is_cross_site(&request, &state.cors) {
         return Problem::CrossSite.into_response();
     }
     if !accepts_any(request.headers()) {
@@ -97,7 +97,7 @@ const SECURITY: [(HeaderName, HeaderValue); 3] = [
     ),
 ];
 
-async fn secure(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+async fn set_security_headers(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let mut response = next(request).await;
     for (name, value) in SECURITY {
         response.headers_mut().entry(name).or_insert(value);

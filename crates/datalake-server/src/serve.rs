@@ -11,7 +11,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     admin, bootstrap, index,
-    layers::{self, Inside, Outside},
+    layers::{self, InnerState, OuterState},
 };
 use datalake_api::{
     limits::requests::RequestLimits,
@@ -57,14 +57,14 @@ pub fn router(parts: Parts) -> Router {
 /// The router with every layer, and the state of its handlers.
 fn layered(parts: Parts) -> (Router, ApiState) {
     let cors = Cors::new(&parts.cors_origins);
-    let outside = Outside {
+    let outer = OuterState {
         metrics: parts.metrics.clone(),
         cors: cors.clone(),
     };
     let (access, clock, allowed_hosts) = (parts.access.clone(), parts.clock, parts.allowed_hosts.clone());
     let lake_label = parts.lake_label.clone();
     let state = ApiState::from(parts);
-    let inside = Inside {
+    let inner = InnerState {
         limits: RequestLimits::new(FromRef::from_ref(&state)),
         access,
         clock,
@@ -75,9 +75,9 @@ fn layered(parts: Parts) -> (Router, ApiState) {
     };
     // The first layer is the outermost.
     let layers = ServiceBuilder::new()
-        .layer(middleware::from_fn_with_state(outside, layers::outside))
+        .layer(middleware::from_fn_with_state(outer, layers::outer_layers))
         .layer(compression())
-        .layer(middleware::from_fn_with_state(inside, layers::inside))
+        .layer(middleware::from_fn_with_state(inner, layers::inner_layers))
         .layer(CatchPanicLayer::custom(problem::from_panic));
     (
         routes::router(index::router(), datalake_ui::router(), datalake_ui::paths())

@@ -17,7 +17,7 @@ pub(crate) struct Fingerprints {
     pub(crate) all: u64,
     /// The objects that determine how the table loads, without times.
     pub(crate) table: u64,
-    /// The keys, ETags and times of the sources.
+    /// The keys, ETags and times of the sources and of the declaration.
     pub(crate) sources: u64,
 }
 
@@ -61,7 +61,7 @@ impl Fingerprints {
         if is_part_of_table(key) {
             self.table = self.table.wrapping_sub(table_before).wrapping_add(table);
         }
-        if key.starts_with(keys::SOURCES) {
+        if key.starts_with(keys::SOURCES) || key == keys::DECLARATION {
             self.sources = self.sources.wrapping_sub(all_before).wrapping_add(all);
         }
     }

@@ -54,7 +54,7 @@ pub(crate) struct Loaded {
 /// The newest version, none if there is no table, or the error.
 pub(crate) type Load = Result<Option<Rc<Loaded>>, String>;
 
-/// Most cached loads. Each takes a few KiB.
+/// Maximum number of cached loads. Each takes a few KiB.
 const LOADS_MAX: usize = 50_000;
 
 thread_local! {

@@ -115,7 +115,7 @@ impl Oracle {
         self.published = None;
     }
 
-    /// Whether delayed writes have no effect, so that every invariant must hold after every step.
+    /// Whether delayed writes have no effect, so every invariant must hold after every step.
     fn is_strict(&self) -> bool {
         self.kind.expiry != Expiry::Never && !self.tolerated.wrong_clocks && !self.tolerated.delayed_writes
     }
@@ -140,7 +140,7 @@ impl Oracle {
             if self.is_strict() && key.starts_with(keys::LOG) {
                 self.check_log(store, write)?;
             }
-        } else if key.starts_with(images::COPIES) && self.is_strict() {
+        } else if key.starts_with(images::copies()) && self.is_strict() {
             self.check_copy(write)?;
         }
         Ok(())

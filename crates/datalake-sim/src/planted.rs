@@ -14,13 +14,13 @@ use crate::{
     world::SimRuntime,
 };
 
-/// Most seeds that are searched for a bug that the explorer does not find.
+/// Maximum number of seeds that are searched for a bug that the explorer does not find.
 pub const SEEDS_MAX: u64 = 1_000;
 
-/// Most context switches between active actors. Bugs that need more must be found by seeds.
+/// Maximum number of context switches between active actors. Bugs that need more must be found by seeds.
 const SWITCHES_MAX: usize = 8;
 
-/// Most executions of the scenario of a hint, before the full search starts.
+/// Maximum number of executions of the scenario of a hint, before the full search starts.
 const HINTED_EXECUTIONS_MAX: u64 = 20_000;
 
 /// How a bug was found.

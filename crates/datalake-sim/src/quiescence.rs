@@ -88,7 +88,7 @@ fn check_table(world: &World) -> Result<Rc<Loaded>, Violation> {
     Ok(newest)
 }
 
-/// Most cached rebuilds.
+/// Maximum number of cached rebuilds.
 const REBUILDS_MAX: usize = 10_000;
 
 /// `output.csv` by the planted bug and the fingerprint of the sources.
@@ -106,7 +106,8 @@ fn rebuilt(world: &World) -> Result<Rc<str>, Violation> {
     }
     let store = MemoryBucket::new().with_etags_of(world.kind().etags).frozen();
     store.set_now(world.store().now());
-    for source in world.store().peek_all(keys::SOURCES) {
+    let declaration = world.store().peek(keys::DECLARATION);
+    for source in world.store().peek_all(keys::SOURCES).into_iter().chain(declaration) {
         store.restore(source);
     }
     let lake = Lake {

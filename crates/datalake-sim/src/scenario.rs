@@ -7,7 +7,7 @@ mod pause;
 use datalake_core::run::RunMode;
 use datalake_store::memory::Expiry;
 
-pub(crate) use self::change::{put, remove, salted};
+pub(crate) use self::change::{declare, put, remove, salted};
 use self::pause::pauses;
 pub use self::{
     change::Change,
@@ -270,6 +270,7 @@ impl Scenario {
             ("undo", vec![put("1.csv", csv("Changed")), put("1.csv", csv("One"))]),
             ("relink", vec![remove("1.png"), put("1.png", png("one"))]),
             ("delete", vec![remove("2.csv"), put("2.csv", csv("Two"))]),
+            ("declare", vec![declare("string"), declare("integer")]),
         ] {
             let owner = ("O", Role::Owner { edits });
             for (infix, runs) in [("one-run-", vec![("A", Role::run("run-a"))]), ("", two_runs())] {

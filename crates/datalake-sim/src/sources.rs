@@ -7,6 +7,16 @@ pub(crate) fn csv(last_name: &str) -> Bytes {
     format!("first_name,last_name,birthts\nAda,{last_name},1\n").into()
 }
 
+/// A declaration of the same sources, with this type of birth times.
+pub(crate) fn declaration(birth_type: &str) -> Bytes {
+    format!(
+        "source.key = 'src-data/{{id}}.csv'\n[columns]\nlast_name = 'string'\nbirthts = '{birth_type}'\n[files.image]\n\
+         key = 'src-data/{{id}}.png'\ntypes = ['image/png']\ncopy_to = 'processed_data/images/{{id}}.png'\n\
+         [derived]\nhas_image = 'has(image)'\n"
+    )
+    .into()
+}
+
 /// A CSV that every run rejects.
 pub(crate) fn broken_csv(content: &str) -> Bytes {
     format!("first_name;last_name\n{content}\n").into()

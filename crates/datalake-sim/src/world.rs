@@ -246,7 +246,7 @@ impl World {
         self.bug
     }
 
-    /// Whether files of the table were removed on purpose, so that older versions may not load.
+    /// Whether files of the table were removed on purpose, so older versions may not load.
     pub(crate) fn lost_files(&self) -> bool {
         self.lost_files || self.oracle.was_damaged()
     }

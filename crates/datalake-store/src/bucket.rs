@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use datalake_core::count::count;
 use futures_util::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
 
@@ -139,7 +140,7 @@ pub trait Bucket: fmt::Debug + Send + Sync {
     /// Writes the object and returns its new ETag. `Conflict` if the precondition `mode` does not hold.
     async fn put(&self, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError>;
 
-    /// Copies within the store, so that the bytes do not pass through this process, and returns the ETag of the copy. Replaces an object
+    /// Copies within the store, so the bytes do not pass through this process, and returns the ETag of the copy. Replaces an object
     /// under `to`. `Conflict` if the source does not have the ETag `source_if_match`, `NotFound` if there is no source.
     async fn copy(&self, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError>;
 
@@ -189,7 +190,7 @@ pub(crate) fn require_readable(key: &str, bytes: u64) -> Result<(), StoreError> 
 
 /// The bytes of a range, clipped at the end.
 pub(crate) fn slice(bytes: &Bytes, range: &Range<u64>, key: &str) -> Result<Bytes, StoreError> {
-    let range = clip(range, u64::try_from(bytes.len()).unwrap_or(u64::MAX), key)?;
+    let range = clip(range, count(bytes.len()), key)?;
     let at = |offset| usize::try_from(offset).expect("a clipped offset is within bytes in memory");
     Ok(bytes.slice(at(range.start)..at(range.end)))
 }

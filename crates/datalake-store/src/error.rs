@@ -1,6 +1,6 @@
 //! The errors of stores.
 
-/// Why an operation on a store failed, with one variant for each reaction of the caller. The message contains the cause, so that
+/// Why an operation on a store failed, with one variant for each reaction of the caller. The message contains the cause, so
 /// [`std::error::Error::source`] returns none.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -84,7 +84,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the store does not support the operation for any client, so that the caller may try another one.
+    /// Whether the store does not support the operation for any client, so the caller may try another one.
     pub fn is_not_supported(&self) -> bool {
         matches!(self, Self::Denied { cause: Some(cause), .. } if cause.is::<NotSupported>())
     }

@@ -45,7 +45,7 @@ pub struct Operation {
 
 /// What happens to an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum FaultAction {
     /// It is executed.
     Pass,
     /// It is not executed: `Unavailable`.
@@ -69,7 +69,7 @@ pub enum Fate {
 }
 
 /// Decides what happens to each operation.
-pub type Script = dyn Fn(&Operation) -> Fate + Send + Sync;
+pub type Script = dyn Fn(&Operation) -> FaultAction + Send + Sync;
 /// Runs before an operation is executed, for example to let another actor act first.
 pub type Hook = dyn Fn(Operation) -> BoxFuture<'static, ()> + Send + Sync;
 
@@ -91,14 +91,14 @@ impl fmt::Debug for Faulty {
 
 impl Faulty {
     /// Wraps a store with the faults of a script.
-    pub fn new(inner: Arc<dyn Bucket>, script: impl Fn(&Operation) -> Fate + Send + Sync + 'static) -> Self {
+    pub fn new(inner: Arc<dyn Bucket>, script: impl Fn(&Operation) -> FaultAction + Send + Sync + 'static) -> Self {
         Self::with_hook(inner, script, |_| async {}.boxed())
     }
 
     /// Wraps a store with the faults of a script and a hook that runs before each operation.
     pub fn with_hook(
         inner: Arc<dyn Bucket>,
-        script: impl Fn(&Operation) -> Fate + Send + Sync + 'static,
+        script: impl Fn(&Operation) -> FaultAction + Send + Sync + 'static,
         hook: impl Fn(Operation) -> BoxFuture<'static, ()> + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -115,7 +115,7 @@ impl Faulty {
         self.operations.load(Ordering::SeqCst)
     }
 
-    async fn fate(&self, kind: OperationKind, key: &str) -> Result<Fate, StoreError> {
+    async fn action(&self, kind: OperationKind, key: &str) -> Result<FaultAction, StoreError> {
         let operation = Operation {
             number: self.operations.fetch_add(1, Ordering::SeqCst),
             kind,
@@ -124,29 +124,33 @@ impl Faulty {
         if self.halted.load(Ordering::SeqCst) {
             return Err(unavailable(key));
         }
-        let fate = (self.script)(&operation);
+        let action = (self.script)(&operation);
         (self.hook)(operation).await;
-        match fate {
-            Fate::FailBefore => Err(unavailable(key)),
-            Fate::Conflict => Err(StoreError::Conflict { key: key.to_owned() }),
-            Fate::Vanish => Err(StoreError::NotFound { key: key.to_owned() }),
-            Fate::Deny => Err(StoreError::Denied {
+        match action {
+            FaultAction::FailBefore => Err(unavailable(key)),
+            FaultAction::Conflict => Err(StoreError::Conflict { key: key.to_owned() }),
+            FaultAction::Vanish => Err(StoreError::NotFound { key: key.to_owned() }),
+            FaultAction::Deny => Err(StoreError::Denied {
                 key: key.to_owned(),
                 reason: "the store denies access (KMS.DisabledException)".to_owned(),
                 cause: None,
             }),
-            Fate::HaltBefore => {
+            FaultAction::HaltBefore => {
                 self.halted.store(true, Ordering::SeqCst);
                 Err(unavailable(key))
             }
-            Fate::Pass | Fate::FailAfter | Fate::HaltAfter | Fate::IgnoreCondition | Fate::RefuseCondition => Ok(fate),
+            FaultAction::Pass
+            | FaultAction::FailAfter
+            | FaultAction::HaltAfter
+            | FaultAction::IgnoreCondition
+            | FaultAction::RefuseCondition => Ok(action),
         }
     }
 
-    fn answer<T>(&self, fate: Fate, key: &str, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        match fate {
-            Fate::FailAfter => Err(unavailable(key)),
-            Fate::HaltAfter => {
+    fn apply_after<T>(&self, action: FaultAction, key: &str, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        match action {
+            FaultAction::FailAfter => Err(unavailable(key)),
+            FaultAction::HaltAfter => {
                 self.halted.store(true, Ordering::SeqCst);
                 Err(unavailable(key))
             }
@@ -170,8 +174,8 @@ impl Bucket for Faulty {
         let this = self.clone();
         let (prefix, start_after) = (prefix.to_owned(), start_after.map(ToOwned::to_owned));
         async move {
-            let fate = this.fate(OperationKind::List, &prefix).await?;
-            this.answer(fate, &prefix, Ok(()))?;
+            let action = this.action(OperationKind::List, &prefix).await?;
+            this.apply_after(action, &prefix, Ok(()))?;
             Ok::<_, StoreError>(this.inner.list(&prefix, start_after.as_deref()))
         }
         .into_stream()
@@ -180,38 +184,42 @@ impl Bucket for Faulty {
     }
 
     async fn get(&self, key: &str, if_match: Option<&Etag>, range: Option<Range<u64>>) -> Result<Object, StoreError> {
-        let fate = self.fate(OperationKind::Get, key).await?;
-        self.answer(fate, key, self.inner.get(key, if_match, range).await)
+        let action = self.action(OperationKind::Get, key).await?;
+        self.apply_after(action, key, self.inner.get(key, if_match, range).await)
     }
 
     async fn put(&self, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError> {
-        let fate = self.fate(OperationKind::Put, key).await?;
-        if fate == Fate::RefuseCondition && mode != PutMode::Replace {
+        let action = self.action(OperationKind::Put, key).await?;
+        if action == FaultAction::RefuseCondition && mode != PutMode::Replace {
             let reason = "this store does not support conditions".to_owned();
             return Err(StoreError::not_supported(key, reason, "injected by the script".to_owned()));
         }
-        let mode = if fate == Fate::IgnoreCondition { PutMode::Replace } else { mode };
-        self.answer(fate, key, self.inner.put(key, bytes, mode, metadata).await)
+        let mode = if action == FaultAction::IgnoreCondition {
+            PutMode::Replace
+        } else {
+            mode
+        };
+        self.apply_after(action, key, self.inner.put(key, bytes, mode, metadata).await)
     }
 
     async fn copy(&self, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError> {
-        let fate = self.fate(OperationKind::Copy, to).await?;
-        self.answer(fate, to, self.inner.copy(from, source_if_match, to, metadata).await)
+        let action = self.action(OperationKind::Copy, to).await?;
+        self.apply_after(action, to, self.inner.copy(from, source_if_match, to, metadata).await)
     }
 
     async fn delete(&self, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError> {
-        let fate = self.fate(OperationKind::Delete, key).await?;
-        self.answer(fate, key, self.inner.delete(key, if_match).await)
+        let action = self.action(OperationKind::Delete, key).await?;
+        self.apply_after(action, key, self.inner.delete(key, if_match).await)
     }
 
     async fn head(&self, key: &str) -> Result<Head, StoreError> {
-        let fate = self.fate(OperationKind::Head, key).await?;
-        self.answer(fate, key, self.inner.head(key).await)
+        let action = self.action(OperationKind::Head, key).await?;
+        self.apply_after(action, key, self.inner.head(key).await)
     }
 
     async fn fenced(&self) -> Result<Fenced, StoreError> {
-        let fate = self.fate(OperationKind::Fence, "").await?;
-        let Fenced { bucket, store_time } = self.answer(fate, "", self.inner.fenced().await)?;
+        let action = self.action(OperationKind::Fence, "").await?;
+        let Fenced { bucket, store_time } = self.apply_after(action, "", self.inner.fenced().await)?;
         let view = Self {
             inner: bucket,
             ..self.clone()
@@ -223,8 +231,8 @@ impl Bucket for Faulty {
     }
 
     async fn sweep(&self) -> Result<u64, StoreError> {
-        let fate = self.fate(OperationKind::Sweep, "").await?;
-        self.answer(fate, "", self.inner.sweep().await)
+        let action = self.action(OperationKind::Sweep, "").await?;
+        self.apply_after(action, "", self.inner.sweep().await)
     }
 
     fn identity(&self) -> String {

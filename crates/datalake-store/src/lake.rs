@@ -19,7 +19,7 @@ pub struct OpenLake {
     pub requests: Arc<RequestCounter>,
 }
 
-/// Opens a lake. Rejects settings that can never work. Sends no request to the store, so that a missing bucket is reported by the first
+/// Opens a lake. Rejects settings that can never work. Sends no request to the store, so a missing bucket is reported by the first
 /// operation.
 ///
 /// The future is boxed, so that this crate compiles the code for the AWS SDK, and not each crate that awaits it.

@@ -12,7 +12,7 @@ pub mod error;
 #[cfg(feature = "testing")]
 pub mod faults;
 pub mod folder;
-mod key_text;
+mod key_encoding;
 pub mod lake;
 pub mod lake_url;
 pub mod masking;
@@ -24,4 +24,4 @@ pub mod s3_settings;
 pub mod setting_text;
 pub mod simulation;
 pub mod single_writer;
-pub mod unique;
+pub mod unique_name;

@@ -42,7 +42,7 @@ fn without_user<'a>(scheme: &str, rest: &'a str) -> Cow<'a, str> {
         Some((host, port)) if !host.starts_with('[') && !port.bytes().all(|byte| byte.is_ascii_digit()) => Some(host),
         _ => None,
     };
-    // A bucket has no port, so that the part before the colon is an access key.
+    // A bucket has no port, so the part before the colon is an access key.
     let is_s3_with_key = scheme.eq_ignore_ascii_case("s3://") && authority.contains(':');
     match (end_of_user(rest), port) {
         _ if is_path => rest.into(),

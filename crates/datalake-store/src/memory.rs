@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use datalake_core::count::count;
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
@@ -204,7 +205,7 @@ impl Objects {
         let oldest_ms = self.now_ms - STAGED_AGE_MAX.as_secs() * 1_000;
         let before = self.fences.len();
         self.fences.retain(|_, made_ms| *made_ms >= oldest_ms);
-        u64::try_from(before - self.fences.len()).unwrap_or(u64::MAX)
+        count(before - self.fences.len())
     }
 
     fn find(&self, key: &str, if_match: Option<&Etag>) -> Result<&Object, StoreError> {
@@ -227,7 +228,7 @@ impl Objects {
         let digest: [u8; 32] = hasher.finalize().into();
         let etag = Etag::new(&format!("{digest:02x?}").replace([' ', ',', '[', ']'], ""));
         let modified = self.now();
-        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let size = count(bytes.len());
         let meta = ObjectMeta {
             key: key.to_owned(),
             etag: etag.clone(),

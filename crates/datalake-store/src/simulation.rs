@@ -185,7 +185,7 @@ mod hooks {
             Self(PhantomData)
         }
 
-        /// Sets which actor is polled next. Unique names come from its own sequence, so that they do not depend on other actors.
+        /// Sets which actor is polled next. Unique names come from its own sequence, so they do not depend on other actors.
         pub fn set_actor(&self, actor: u32) {
             ACTOR.set(actor);
         }
@@ -198,7 +198,7 @@ mod hooks {
         }
     }
 
-    /// Whether this thread runs a simulation, so that no work may run on another thread.
+    /// Whether this thread runs a simulation, so no work may run on another thread.
     pub fn is_active() -> bool {
         ACTIVE.get()
     }

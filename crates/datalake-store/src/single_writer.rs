@@ -14,7 +14,7 @@ use crate::{
 /// Wraps a store for an operator who makes sure that only one process writes at a time.
 ///
 /// A create or an update reads the object first. The write still carries the condition, and is repeated without it only if the store does
-/// not support it, so that a store that does support it still decides between two writers that were started by mistake.
+/// not support it, so a store that does support it still decides between two writers that were started by mistake.
 #[derive(Clone, Debug)]
 pub struct SingleWriter {
     inner: Arc<dyn Bucket>,

@@ -11,7 +11,7 @@ pub struct TableSettings {
 
 impl Default for TableSettings {
     /// 128,000 rows have 5 to 10 MB: rewriting them for one changed row takes well under a second, and 10 million rows still have few
-    /// files. 20 commits are most of a day of hourly runs, so that a load reads at most 20 small entries.
+    /// files. 20 commits are most of a day of hourly runs, so a load reads at most 20 small entries.
     fn default() -> Self {
         Self {
             data_file_rows_max: 128_000,

@@ -367,7 +367,7 @@ pub(crate) struct InitArgs {
     /// Upload this declaration of the sources as dataset.toml
     #[arg(long, env = "DATALAKE_DATASET", value_name = "FILE")]
     pub(crate) dataset: Option<PathBuf>,
-    /// Upload the 100 sample users, unless the lake has a table
+    /// Upload the 100 sample users, unless the lake has a table or another dataset
     #[arg(long, conflicts_with = "from")]
     pub(crate) samples: bool,
 }

@@ -17,7 +17,7 @@ const TROUBLESHOOTING: &str = "docs/src/operations.md#troubleshooting";
 /// The codes of rejected and ignored sources. A server has the same page.
 pub(crate) const REJECTS: &str = "docs/src/rejects.md";
 
-/// The section about an error; none if its message says everything.
+/// The section about an error; none if the message is sufficient.
 pub(crate) fn page_of(error: &anyhow::Error) -> Option<String> {
     let page = |cause: &(dyn std::error::Error + 'static)| {
         if let Some(problem) = cause.downcast_ref::<ProblemError>() {
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    /// The fragment that links to a heading have.
+    /// The fragment of links to a heading.
     fn fragment(heading: &str) -> String {
         let text = heading.trim_start_matches('#').trim().to_lowercase();
         let allowed = |character: &char| character.is_alphanumeric() || matches!(character, ' ' | '-' | '_');

@@ -1,4 +1,7 @@
-//! The executable: arguments, output of commands, progress, logs, exit status. The other crates contain the run, the table and the servers.
+//! The executable: arguments, wiring, output, progress, logs and exit status.
+//!
+//! It owns the command line and everything that a terminal shows. The other crates contain the run, the table and the servers. It must never
+//! decide a rule of the lake, choose an HTTP status, or format a key.
 
 mod args;
 mod clock;
@@ -16,9 +19,6 @@ mod listen;
 mod log_line;
 mod logging;
 mod progress;
-mod progress_object;
-mod run_bars;
-mod run_progress;
 mod samples;
 mod schedule;
 mod screen;

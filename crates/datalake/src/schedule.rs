@@ -41,7 +41,7 @@ impl FromStr for Schedule {
     }
 }
 
-/// The fields of a schedule in their order, each with the least and the greatest number. 7 is Sunday as well as 0.
+/// The fields of a schedule in their order, each with its minimum and maximum. 7 is Sunday as well as 0.
 const FIELDS: [(&str, u32, u32); 5] = [
     ("minute", 0, 59),
     ("hour", 0, 23),

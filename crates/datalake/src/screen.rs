@@ -11,7 +11,7 @@ use crate::logging;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Screen {
     pub(crate) has_color: bool,
-    /// In columns; none if standard output is not a terminal. Lines are then not wrapped, so that programs find each row in one line.
+    /// In columns; none if standard output is not a terminal. Lines are then not wrapped, so programs find each row in one line.
     pub(crate) width: Option<usize>,
 }
 

@@ -120,7 +120,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Sends spans with the HTTP client and the TLS stack of the other clients. The exporter's thread has no runtime, so that requests run on the caller's
+/// Sends spans with the HTTP client and the TLS stack of the other clients. The exporter's thread has no runtime, so requests run on the caller's
 /// runtime.
 #[derive(Debug)]
 struct CollectorClient {

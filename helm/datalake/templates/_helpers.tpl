@@ -127,6 +127,13 @@ The environment for access to the lake, which every command needs: (list . SECRE
     fieldRef:
       apiVersion: v1
       fieldPath: metadata.labels['batch.kubernetes.io/job-name']
+{{- if .Values.dataset }}
+{{- if .Values.demo.enabled }}
+{{- fail "demo.enabled creates a lake of sample users: remove dataset" }}
+{{- end }}
+- name: DATALAKE_DATASET
+  value: /etc/datalake/dataset.toml
+{{- end }}
 {{- end -}}
 
 {{/* A list of environment entries as text, merged with an operator's list: (list TEXT EXTRA). The operator's entries replace those of the same name. */}}
@@ -292,9 +299,16 @@ enableServiceLinks: false
 securityContext:
   {{- toYaml .Values.processor.podSecurityContext | nindent 2 }}
 terminationGracePeriodSeconds: {{ .Values.processor.terminationGracePeriodSeconds }}
-{{- with .Values.processor.extraVolumes }}
+{{- if or .Values.dataset .Values.processor.extraVolumes }}
 volumes:
+  {{- if .Values.dataset }}
+  - name: dataset
+    configMap:
+      name: {{ include "datalake.fullname" . }}-dataset
+  {{- end }}
+  {{- with .Values.processor.extraVolumes }}
   {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 {{- with include "datalake.scheduling" (list . .Values.processor) | trim }}
 {{ . }}
@@ -346,9 +360,16 @@ resources:
   {{- toYaml .Values.processor.resources | nindent 2 }}
 securityContext:
   {{- toYaml .Values.processor.securityContext | nindent 2 }}
-{{- with .Values.processor.extraVolumeMounts }}
+{{- if or .Values.dataset .Values.processor.extraVolumeMounts }}
 volumeMounts:
+  {{- if .Values.dataset }}
+  - name: dataset
+    mountPath: /etc/datalake
+    readOnly: true
+  {{- end }}
+  {{- with .Values.processor.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 {{- end -}}
 

@@ -26,7 +26,7 @@ impl ScanPool {
         Self(Arc::new(Semaphore::new(SCANS_MAX)))
     }
 
-    /// Runs `work` on a blocking thread when a slot is free. A request that is cancelled while it waits leaves the queue, so that
+    /// Runs `work` on a blocking thread when a slot is free. A request that is cancelled while it waits leaves the queue, so
     /// the queue is no longer than the requests in flight. An error means that the work panicked or that the process is about to end.
     pub async fn scan<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
         let slot = Arc::clone(&self.0).acquire_owned().await.expect("the semaphore is never closed");

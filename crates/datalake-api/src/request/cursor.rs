@@ -1,7 +1,7 @@
 //! The value of `cursor`: where a page ends, so that the next page continues there.
 //!
-//! A cursor is bound to a version of the table and to a day, so that all pages show the same state, whatever is committed in between. It
-//! names the last row instead of a number of rows, so that the next page costs no more than the first.
+//! A cursor is bound to a version of the table and to a day, so all pages show the same state, whatever is committed in between. It
+//! names the last row instead of a number of rows, so the next page costs no more than the first.
 
 use std::fmt;
 

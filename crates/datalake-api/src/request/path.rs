@@ -1,12 +1,12 @@
 //! The variable part of a path.
 
 use axum::{
-    extract::{FromRequestParts, MatchedPath, Path},
+    extract::{FromRef, FromRequestParts, MatchedPath, Path},
     http::request::Parts,
 };
-use datalake_core::{query::error::QueryError, user::UserId};
+use datalake_core::{nearest::nearest, query::error::QueryError, user::UserId};
 
-use crate::{problem::Problem, request::query_string::decoding_error};
+use crate::{problem::Problem, request::query_string::decoding_error, snapshots::watch::TableWatch};
 
 /// The one variable part of the path, decoded.
 #[derive(Debug)]
@@ -16,13 +16,18 @@ impl<S: Send + Sync> FromRequestParts<S> for PathParameter {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        // axum does not decode a malformed percent-encoding, and does not report it.
-        if let Some(reason) = decoding_error(parts.uri.path()) {
-            return Err(Problem::Path(QueryError::value(name(parts), &reason)));
-        }
+        check_encoding(parts)?;
         let decoded = Path::<String>::from_request_parts(parts, state).await;
         // Another number of variable parts is an error in the router.
         decoded.map(|Path(text)| Self(text)).map_err(|_| Problem::Internal)
+    }
+}
+
+/// axum does not decode a malformed percent-encoding, and does not report it.
+fn check_encoding(parts: &Parts) -> Result<(), Problem> {
+    match decoding_error(parts.uri.path()) {
+        Some(reason) => Err(Problem::Path(QueryError::value(name(parts), &reason))),
+        None => Ok(()),
     }
 }
 
@@ -43,5 +48,36 @@ impl<S: Send + Sync> FromRequestParts<S> for PathUserId {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let PathParameter(user_id) = PathParameter::from_request_parts(parts, state).await?;
         UserId::parse(&user_id).map(Self).map_err(|_| Problem::NoSuchUser)
+    }
+}
+
+/// The file of a row that the path names, and that the dataset of the latest version declares.
+#[derive(Debug)]
+pub(crate) struct PathFile {
+    /// The index in the dataset.
+    pub(crate) file: usize,
+    pub(crate) row_id: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PathFile
+where
+    TableWatch: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        check_encoding(parts)?;
+        let decoded = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((row_id, name)) = decoded.map_err(|_| Problem::Internal)?;
+        let dataset = TableWatch::from_ref(state).dataset();
+        let mut names = dataset.files().iter().map(|file| file.name.as_str());
+        if let Some(file) = names.clone().position(|known| known == name) {
+            return Ok(Self { file, row_id });
+        }
+        let nearest = nearest(&name, names.by_ref().chain(["history", "explain"]));
+        let start = parts.uri.path().rsplit_once('/').map_or("", |(start, _)| start);
+        Err(Problem::NoSuchPath {
+            nearest: nearest.map(|name| format!("{start}/{name}")),
+        })
     }
 }

@@ -107,7 +107,7 @@ impl QueryString {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
     }
 
-    /// The parameters like [`QueryString::encoded`], sorted, so that their order does not matter.
+    /// The parameters like [`QueryString::encoded`], sorted, so their order does not matter.
     pub fn canonical(&self, without: &[&str]) -> String {
         let mut sorted: Vec<_> = self.0.clone();
         sorted.sort_unstable();

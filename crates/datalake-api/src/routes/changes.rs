@@ -33,7 +33,7 @@ use crate::{
         table_read::NewestRead,
         version_reader::VersionReader,
     },
-    routes::{openapi_schemas::lines_of, row_document::StoredRowDocument},
+    routes::{openapi::schemas::lines_of, row_document::StoredRowDocument},
 };
 
 /// Large enough to make the overhead of a chunk negligible, small enough that a slow client occupies little memory.
@@ -47,7 +47,7 @@ struct ChangeDocument<'a> {
     #[serde(rename = "type")]
     #[schema(example = "update")]
     kind: &'static str,
-    /// The user's ID.
+    /// The ID of the row.
     #[schema(example = "1000")]
     user_id: &'a str,
     /// The row at `since`; null for an insert.
@@ -148,7 +148,7 @@ impl QueryParameters for Span {
 
 /// List changes
 ///
-/// Returns the rows that differ between two versions as one JSON object per line (`Change`), ordered by `user_id`, with the row before and
+/// Returns the rows that differ between two versions as one JSON object per line (`Change`), ordered by ID, with the row before and
 /// after. A change that a later version reverted is not included, and neither is an image that was replaced by another.
 ///
 /// To follow the table, request `since=N&min_version=M&wait=30s` with M = N + 1, which waits for the next version, and continue with the

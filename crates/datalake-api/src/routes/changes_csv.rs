@@ -27,7 +27,7 @@ use crate::{
     },
     routes::{
         changes::{Changes, ChangesParameters, Span, kind},
-        openapi_schemas::EscapeDocument,
+        openapi::schemas::EscapeDocument,
     },
 };
 

@@ -23,7 +23,7 @@ use crate::{
     problem::{Problem, responses::RunReadProblems},
     request::{auth::Caller, parameters::NoParameters, path::PathParameter},
     routes::{
-        openapi_schemas::RunPath,
+        openapi::schemas::RunPath,
         run_document::{ProgressDocument, RunDocument},
         run_redaction,
     },

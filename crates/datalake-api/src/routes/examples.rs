@@ -1,11 +1,15 @@
 //! Example requests, which the index lists and a page links to.
 
-use datalake_core::{query::filter::Filter, user::Day};
+use datalake_core::{
+    dataset::{ColumnType, Dataset},
+    query::{column::Column, filter::Filter},
+    user::Day,
+};
 use datalake_table::memory::snapshot::Snapshot;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::snapshots::watch::TableState;
+use crate::snapshots::watch::{TableState, TableStatus};
 
 /// An example request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -13,84 +17,140 @@ pub struct Example {
     /// The path with its query.
     pub href: String,
     /// A short description of the response.
-    pub title: &'static str,
+    pub title: String,
 }
 
-/// The user in the examples. The sample sources have a user with this ID.
-const USER_ID: &str = "1000";
+/// The row in the examples without a table. The sample sources have a row with this ID.
+const ROW_ID: &str = "1000";
 
-/// Filters and statistics: all that most clients need.
-const BASIC: [(&str, &str); 12] = [
-    ("/data", "all users"),
-    ("/data?is_image_exists=True", "users with an image"),
-    ("/data?is_image_exists=False", "users without an image"),
-    ("/data?min_age=30&max_age=40", "users aged 30–40"),
-    ("/data?min_age", "youngest users"),
-    ("/data?max_age", "oldest users"),
-    ("/data?min_age&max_age", "youngest and oldest users"),
-    ("/data?is_image_exists=True&max_age", "oldest users with an image"),
-    ("/data?is_image_exists=False&min_age", "youngest users without an image"),
-    ("/stats", "statistics of all users"),
-    ("/stats?is_image_exists=True", "statistics of users with an image"),
-    ("/stats?min_age=30&max_age=40", "statistics of users aged 30–40"),
-];
-
-const FURTHER: &[(&str, &str)] = &[
-    ("/data?min_age=30&on=2020-01-01", "users aged at least 30 on 1 January 2020"),
-    (
-        "/data?first_name__startswith=a&order=age.desc&limit=3",
-        "the three oldest users whose first name starts with A",
-    ),
-    (
-        "/data?select=user_id,age&shape=columns&limit=5",
-        "two columns in the layout of pandas",
-    ),
-    ("/data.csv?limit=5", "CSV for a spreadsheet"),
-    ("/data/{user_id}", "one user"),
-    ("/data/{user_id}/image", "image of a user"),
-    ("/data/{user_id}/history", "row history by version"),
-    ("/data/{user_id}/explain", "provenance of a row"),
-    ("/rejects", "rejected and ignored sources, with reasons"),
-    ("/versions", "versions of the table, latest first"),
-    ("/data?version=0", "all users in the first version"),
-    ("/changes?since=0", "changes since the first version"),
-    ("/runs", "runs, latest first"),
-    ("/openapi.json", "OpenAPI description"),
-    ("/metrics", "metrics of this server"),
-];
-
-/// The basic queries of `/data` and `/stats`.
-pub fn basic() -> Vec<Example> {
-    BASIC.iter().map(|example| with_user(*example, USER_ID)).collect()
+/// The basic queries of `/data` and `/stats`: filters and statistics, all that most clients need.
+pub fn basic(table: &TableStatus) -> Vec<Example> {
+    basic_of(&table.dataset())
 }
 
-/// All other examples, for a user who exists.
-pub fn further(table: &TableState) -> Vec<Example> {
-    let user_id = match table {
-        TableState::Loaded(snapshot) => example_user(snapshot),
+/// All other examples, for a row that exists.
+pub fn further(table: &TableStatus) -> Vec<Example> {
+    let row_id = match &table.state {
+        TableState::Loaded(snapshot) => example_row(snapshot),
         TableState::Missing | TableState::Loading => None,
     };
-    let user_id = user_id.as_deref().unwrap_or(USER_ID);
-    FURTHER.iter().map(|example| with_user(*example, user_id)).collect()
+    further_of(&table.dataset(), row_id.as_deref().unwrap_or(ROW_ID))
 }
 
-fn with_user((href, title): (&str, &'static str), user_id: &str) -> Example {
+fn example(href: impl Into<String>, title: impl Into<String>) -> Example {
     Example {
-        href: href.replace("{user_id}", user_id),
-        title,
+        href: href.into(),
+        title: title.into(),
     }
 }
 
-/// The user of the sample sources, or the first user with an image, or the first user.
-fn example_user(snapshot: &Snapshot) -> Option<String> {
-    /// If images are common, one of the first hundred users has one.
-    const USERS_MAX: usize = 100;
-    if snapshot.row(USER_ID).is_some() {
-        return Some(USER_ID.to_owned());
+/// The column of the examples with bounds: the first with statistics.
+fn number(dataset: &Dataset) -> Option<Column> {
+    Column::named(dataset, dataset.stats().first()?)
+}
+
+fn basic_of(dataset: &Dataset) -> Vec<Example> {
+    let rows = dataset.title().to_lowercase();
+    let file = dataset.files().first().map(|file| file.name.as_str());
+    let number = number(dataset);
+    let mut examples = vec![example("/data", format!("all {rows}"))];
+    if let Some(file) = file {
+        examples.push(example(format!("/data?is_{file}_exists=True"), format!("{rows} with {file}")));
+        examples.push(example(format!("/data?is_{file}_exists=False"), format!("{rows} without {file}")));
+    }
+    if let Some(column) = number {
+        let name = column.name(dataset);
+        if column.depends_on_today(dataset) {
+            examples.push(example(
+                format!("/data?min_{name}=30&max_{name}=40"),
+                format!("{rows} of {name} 30–40"),
+            ));
+        }
+        examples.push(example(format!("/data?min_{name}"), format!("{rows} of the lowest {name}")));
+        examples.push(example(format!("/data?max_{name}"), format!("{rows} of the highest {name}")));
+        examples.push(example(
+            format!("/data?min_{name}&max_{name}"),
+            format!("{rows} of the lowest and the highest {name}"),
+        ));
+        if let Some(file) = file {
+            for (value, with, bound, extreme) in [("True", "with", "max", "highest"), ("False", "without", "min", "lowest")] {
+                examples.push(example(
+                    format!("/data?is_{file}_exists={value}&{bound}_{name}"),
+                    format!("{rows} {with} {file}, of the {extreme} {name}"),
+                ));
+            }
+        }
+    }
+    examples.push(example("/stats", format!("statistics of all {rows}")));
+    if let Some(file) = file {
+        examples.push(example(
+            format!("/stats?is_{file}_exists=True"),
+            format!("statistics of {rows} with {file}"),
+        ));
+    }
+    if let Some(column) = number.filter(|column| column.depends_on_today(dataset)) {
+        let name = column.name(dataset);
+        examples.push(example(
+            format!("/stats?min_{name}=30&max_{name}=40"),
+            format!("statistics of {rows} of {name} 30–40"),
+        ));
+    }
+    examples
+}
+
+fn further_of(dataset: &Dataset, row_id: &str) -> Vec<Example> {
+    let (rows, entity) = (dataset.title().to_lowercase(), dataset.entity());
+    let columns = dataset.columns();
+    let id = &columns[0].name;
+    let text = columns.iter().skip(1).find(|column| column.column_type == ColumnType::String);
+    let mut examples = Vec::new();
+    if let Some(column) = number(dataset) {
+        let name = column.name(dataset);
+        if column.depends_on_today(dataset) {
+            examples.push(example(
+                format!("/data?min_{name}=30&on=2020-01-01"),
+                format!("{rows} of {name} 30 or more on 1 January 2020"),
+            ));
+        }
+        if let Some(text) = text.map(|text| &text.name) {
+            examples.push(example(
+                format!("/data?{text}__startswith=a&order={name}.desc&limit=3"),
+                format!("the three {rows} of the highest {name} whose {text} starts with A"),
+            ));
+        }
+        examples.push(example(
+            format!("/data?select={id},{name}&shape=columns&limit=5"),
+            "two columns in the layout of pandas",
+        ));
+    }
+    examples.push(example("/data.csv?limit=5", "CSV for a spreadsheet"));
+    examples.push(example(format!("/data/{row_id}"), format!("one {entity}")));
+    let files = dataset.files().iter().map(|file| &file.name);
+    examples.extend(files.map(|file| example(format!("/data/{row_id}/{file}"), format!("{file} of one {entity}"))));
+    examples.extend([
+        example(format!("/data/{row_id}/history"), "row history by version"),
+        example(format!("/data/{row_id}/explain"), "provenance of a row"),
+        example("/rejects", "rejected and ignored sources, with reasons"),
+        example("/versions", "versions of the table, latest first"),
+        example("/data?version=0", format!("all {rows} in the first version")),
+        example("/changes?since=0", "changes since the first version"),
+        example("/runs", "runs, latest first"),
+        example("/openapi.json", "OpenAPI description"),
+        example("/metrics", "metrics of this server"),
+    ]);
+    examples
+}
+
+/// The row of the sample sources, or the first row with a file, or the first row.
+fn example_row(snapshot: &Snapshot) -> Option<String> {
+    /// If files are common, one of the first hundred rows has one.
+    const ROWS_MAX: usize = 100;
+    if snapshot.row(ROW_ID).is_some() {
+        return Some(ROW_ID.to_owned());
     }
     let all = snapshot.select(&Filter::default(), Day::FIRST);
     let mut first = None;
-    for row in snapshot.rows(&all).take(USERS_MAX) {
+    for row in snapshot.rows(&all).take(ROWS_MAX) {
         if row.has_file(0) {
             return Some(row.user_id.to_owned());
         }
@@ -107,11 +167,33 @@ mod tests {
 
     #[test]
     fn examples_are_unique() {
-        let all: Vec<_> = basic().into_iter().chain(further(&TableState::Missing)).collect();
+        let all: Vec<_> = basic(&TableStatus::default())
+            .into_iter()
+            .chain(further(&TableStatus::default()))
+            .collect();
         let hrefs: BTreeSet<_> = all.iter().map(|example| example.href.as_str()).collect();
         assert_eq!(hrefs.len(), all.len());
         assert!(hrefs.contains("/data/1000/image"), "{hrefs:?}");
         let is_of_rows = |example: &Example| example.href.starts_with("/data") || example.href.starts_with("/stats");
-        assert!(basic().iter().all(is_of_rows));
+        assert!(basic(&TableStatus::default()).iter().all(is_of_rows));
+    }
+
+    #[test]
+    fn examples_follow_from_the_declaration() {
+        let text = "title = 'Orders'\nentity = 'order'\nsource.key = 'src-data/{order_id}.csv'\n[columns]\ncustomer = 'string'\n\
+                    total = 'number'\n[files.invoice]\nkey = 'src-data/{order_id}.pdf'\ntypes = ['application/pdf']\n";
+        let dataset = Dataset::parse(text).unwrap();
+        let titles = |examples: Vec<Example>| {
+            examples
+                .into_iter()
+                .map(|example| (example.href, example.title))
+                .collect::<Vec<_>>()
+        };
+        let basic = titles(basic_of(&dataset));
+        let has = |examples: &[(String, String)], href: &str, title: &str| examples.contains(&(href.to_owned(), title.to_owned()));
+        assert!(has(&basic, "/data?is_invoice_exists=False", "orders without invoice"), "{basic:?}");
+        assert!(has(&basic, "/data?max_total", "orders of the highest total"), "{basic:?}");
+        let further = titles(further_of(&dataset, "A-1"));
+        assert!(has(&further, "/data/A-1/invoice", "invoice of one order"), "{further:?}");
     }
 }

@@ -25,15 +25,15 @@ use crate::{
     limits::requests::StoreReadPermit,
     problem::{Problem, responses::ReadProblems},
     request::{parameters::NoParameters, path::PathUserId, selected_snapshot::TimeTravelParameters, table_read::TableRead},
-    routes::{openapi_schemas::UserPath, rejects::RejectDocument, row_document::StoredRowDocument},
+    routes::{openapi::dataset_parameters::RowPath, rejects::RejectDocument, row_document::StoredRowDocument},
     snapshots::versions::Versions,
 };
 
-/// The provenance of a user's row.
+/// The provenance of a row.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Explanation)]
 pub struct ExplanationDocument<'a> {
-    /// The user's ID.
+    /// The ID of the row.
     #[schema(example = "1000")]
     pub user_id: &'a str,
     /// The version of the table.
@@ -56,7 +56,7 @@ pub struct ExplanationDocument<'a> {
     pub values: Vec<ValueDocument<'a>>,
     /// Whether the row links an image, and why not.
     pub image_status: ImageStatusDocument,
-    /// The user's sources that are rejected or ignored, and what is served instead.
+    /// The sources of the row that are rejected or ignored, and what is served instead.
     pub rejects: Vec<OpenRejectDocument<'a>>,
 }
 
@@ -81,7 +81,6 @@ pub struct ObjectDocument<'a> {
 #[schema(as = ExplainedValue)]
 pub struct ValueDocument<'a> {
     /// The name of the column.
-    #[schema(example = "first_name")]
     pub column: &'a str,
     /// How the value is derived.
     pub rule: String,
@@ -98,7 +97,7 @@ pub struct ImageStatusDocument {
     pub reason: String,
 }
 
-/// A rejected or ignored source of the user.
+/// A rejected or ignored source of the row.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenReject)]
 pub struct OpenRejectDocument<'a> {
@@ -129,7 +128,7 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Loads the row. A problem if the user has neither a row nor a rejected or ignored source.
+    /// Loads the row. A problem if the ID has neither a row nor a rejected or ignored source.
     pub async fn load(user_id: UserId, snapshot: &Arc<Snapshot>, versions: &Versions) -> Result<Self, Problem> {
         // A user without a row in memory has none in the store.
         let row = match snapshot.row(user_id.as_str()) {
@@ -170,7 +169,7 @@ impl Explanation {
     }
 }
 
-/// The rejected and ignored sources of one user.
+/// The rejected and ignored sources of one ID.
 struct UserRejects<'a> {
     dataset: &'a Dataset,
     all: Vec<&'a ExcludedSource>,
@@ -325,7 +324,7 @@ fn rule_of_file(dataset: &Dataset, file: &FileColumn, is_linked: bool) -> String
     }
 }
 
-/// What is served of a user until the source is fixed.
+/// What is served of a row until the source is fixed.
 pub fn served(dataset: &Dataset, open: &ExcludedSource, row: Option<RowView<'_>>) -> &'static str {
     let is_rejected = matches!(open.exclusion, Exclusion::Rejected(_));
     match (source_kind(dataset, open), row) {
@@ -337,16 +336,16 @@ pub fn served(dataset: &Dataset, open: &ExcludedSource, row: Option<RowView<'_>>
     }
 }
 
-/// Explain a user
+/// Explain one ENTITY
 ///
-/// Returns the objects in the lake and the run that the row comes from, the rule behind each value, the user's rejected and ignored
+/// Returns the objects in the lake and the run that the row comes from, the rule behind each value, its rejected and ignored
 /// sources, and why there is no image or no row.
 #[utoipa::path(
     get,
     path = "/data/{user_id}/explain",
     operation_id = "explainRow",
     tag = "data",
-    params(UserPath, TimeTravelParameters),
+    params(RowPath, TimeTravelParameters),
     responses(
         ReadProblems,
         (status = 200, description = "The explanation", body = ExplanationDocument),

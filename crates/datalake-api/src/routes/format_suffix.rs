@@ -19,7 +19,7 @@ use crate::{
         table_read::TableRead,
     },
     routes::{
-        openapi::problem_response,
+        openapi::{capitalized, problem_response},
         users::{self, RowResources},
     },
     rows::format::Format,
@@ -62,7 +62,7 @@ fn of_format(mut operation: Operation, format: Format) -> Operation {
     // A group of their own, so that they do not separate `/data` from the other paths.
     operation.tags = Some(vec!["formats".to_owned()]);
     operation.operation_id = Some(format!("listRowsAs{}", capitalized(format.name())));
-    operation.summary = Some(format!("List users as {}", label(format)));
+    operation.summary = Some(format!("List ENTITIES as {}", label(format)));
     operation.description = Some(format!("Returns the response of `/data?format={}`.", format.name()));
     let applies = |name: &str| match name {
         "format" => false,
@@ -117,11 +117,4 @@ fn label(format: Format) -> &'static str {
         Format::Parquet => "Parquet",
         Format::Arrow => "Arrow",
     }
-}
-
-fn capitalized(name: &str) -> String {
-    let mut characters = name.chars();
-    characters
-        .next()
-        .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + characters.as_str())
 }

@@ -18,15 +18,15 @@ use crate::{
     limits::requests::StoreReadPermit,
     problem::{Problem, responses::ReadProblems},
     request::{parameters::NoParameters, path::PathUserId, selected_snapshot::NewestVersionParameters, table_read::NewestRead},
-    routes::{openapi_schemas::UserPath, row_document::StoredRowDocument},
+    routes::{openapi::dataset_parameters::RowPath, row_document::StoredRowDocument},
     snapshots::versions::Versions,
 };
 
-/// The history of a user's row.
+/// The history of a row.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = History)]
 pub struct HistoryDocument<'a> {
-    /// The user's ID.
+    /// The ID of the row.
     #[schema(example = "1000")]
     pub user_id: &'a str,
     /// Whether the history goes back to the first version of the table.
@@ -70,7 +70,7 @@ pub struct StateDocument<'a> {
 }
 
 impl<'a> HistoryDocument<'a> {
-    /// The document with the states of the user, latest first.
+    /// The document with the states of the row, latest first.
     pub fn new(user_id: &'a UserId, history: &'a RowHistory) -> Self {
         let complete = history.reach == Reach::Whole;
         let older = history.states.iter().skip(1).map(Some).chain([None]);
@@ -119,16 +119,16 @@ impl<'a> StateDocument<'a> {
     }
 }
 
-/// Get a user's history
+/// Get the history of one ENTITY
 ///
-/// Returns the states of the user's row, latest first, each with the version, the time and the run that introduced it. The history goes
+/// Returns the states of the row, latest first, each with the version, the time and the run that introduced it. The history goes
 /// back as far as the log and the files of the table; `ends` indicates why it goes back no further.
 #[utoipa::path(
     get,
     path = "/data/{user_id}/history",
     operation_id = "showHistory",
     tag = "data",
-    params(UserPath, NewestVersionParameters),
+    params(RowPath, NewestVersionParameters),
     responses(
         ReadProblems,
         (status = 200, description = "The states of the row", body = HistoryDocument),
@@ -144,7 +144,7 @@ pub(crate) async fn show(
     Ok((read_at.freshness_headers(), Json(HistoryDocument::new(&user_id, &history))).into_response())
 }
 
-/// The history of the user's row, up to a version. A problem if no version that was read has the user.
+/// The history of the row, up to a version. A problem if no version that was read has it.
 pub async fn load(user_id: &UserId, newest: &Version, versions: &Versions) -> Result<RowHistory, Problem> {
     let history = versions.history(newest, user_id).await?;
     match history.states.as_slice() {

@@ -2,7 +2,6 @@
 
 pub mod changes;
 mod changes_csv;
-mod column_parameters;
 mod events;
 pub mod examples;
 pub mod explain;
@@ -11,7 +10,6 @@ pub mod health;
 pub mod history;
 pub mod metrics;
 mod openapi;
-mod openapi_schemas;
 pub mod reject_reference;
 pub mod rejects;
 mod rejects_csv;
@@ -28,17 +26,23 @@ mod user;
 mod users;
 pub mod versions;
 
+use std::sync::Arc;
+
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::State,
     http::{Method, Uri},
-    routing::{any, get},
+    routing::get,
 };
-use bytes::Bytes;
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{request::parameters::NoParameters, routes::unknown_path::KnownPaths, state::ApiState};
+use crate::{
+    request::parameters::NoParameters,
+    routes::{openapi::dataset_document::Descriptions, unknown_path::KnownPaths},
+    snapshots::watch::TableWatch,
+    state::ApiState,
+};
 
 /// The path of the OpenAPI description, which does not describe itself.
 const OPENAPI: &str = "/openapi.json";
@@ -49,26 +53,12 @@ pub fn router(index: OpenApiRouter<ApiState>, pages: Router<ApiState>, page_path
     let (router, mut document) = described(index).split_for_parts();
     format_suffix::describe(&mut document);
     openapi::add_common_responses(&mut document);
-    openapi::share_parameters(&mut document);
     let described = document.paths.paths.keys().cloned();
     let others = [OPENAPI].into_iter().chain(swagger_ui::PATHS).chain(page_paths);
     let known: KnownPaths = described.chain(others.map(str::to_owned)).collect();
-    let text = document.to_pretty_json().expect("the document contains only strings and numbers");
-    let text = Bytes::from(text);
-    let known_files = known.clone();
-    let show_file = async move |State(state): State<ApiState>, request: Request| {
-        let (method, uri) = (request.method().clone(), request.uri().clone());
-        let unknown = || known_files.respond(&method, &uri);
-        match *request.method() {
-            Method::GET | Method::HEAD => user::show_file(request, &state).await.unwrap_or_else(unknown),
-            _ => unknown(),
-        }
-    };
-    let api = router
-        .merge(format_suffix::router())
-        // The names of files depend on the dataset. Routes with a fixed name take precedence.
-        .route("/data/{user_id}/{file}", any(show_file))
-        .route(OPENAPI, get(async move |_: NoParameters| openapi::show(text.clone())));
+    let descriptions = Arc::new(Descriptions::new(document));
+    let describe = async move |_: NoParameters, State(table): State<TableWatch>| openapi::show(descriptions.of(&table.dataset()));
+    let api = router.merge(format_suffix::router()).route(OPENAPI, get(describe));
     api.merge(swagger_ui::router())
         .merge(pages)
         .fallback(async move |method: Method, uri: Uri| known.respond(&method, &uri))
@@ -80,7 +70,7 @@ fn described(index: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
         .merge(index)
         .routes(routes!(users::list_rows))
         .routes(routes!(user::show_row))
-        .routes(routes!(user::show_image))
+        .routes(routes!(user::show_file))
         .routes(routes!(history::show))
         .routes(routes!(explain::show))
         .routes(routes!(stats::show))

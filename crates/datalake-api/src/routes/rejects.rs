@@ -54,13 +54,13 @@ struct RejectsDocument<'a> {
     rejects: Vec<RejectDocument<'a>>,
 }
 
-/// A source that is rejected or ignored. The user's last valid row, if there is one, is kept.
+/// A source that is rejected or ignored. The last valid row, if there is one, is kept.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Reject)]
 pub struct RejectDocument<'a> {
     /// The key of the source.
     pub key: &'a str,
-    /// The user that the key names; null if it names none.
+    /// The ID that the key names; null if it names none.
     #[schema(required)]
     pub user_id: Option<&'a str>,
     /// The code of the reason; stable.
@@ -69,7 +69,7 @@ pub struct RejectDocument<'a> {
     /// `rejected`: its content is invalid, or it cannot be read; `ignored`: it is not a source.
     pub kind: &'static str,
     /// The name of the column that the reason concerns; null if it concerns none.
-    #[schema(required, example = "birthts")]
+    #[schema(required)]
     pub column_name: Option<&'a str>,
     /// The line, from 1; null if the reason concerns no line.
     #[schema(required)]
@@ -87,7 +87,6 @@ pub struct RejectDocument<'a> {
     #[schema(required)]
     pub excerpt_offset: Option<u8>,
     /// The cause: what was found.
-    #[schema(example = "birthts is \"1989-05-27\", a date")]
     pub found: String,
     /// What was expected instead.
     pub expected: String,

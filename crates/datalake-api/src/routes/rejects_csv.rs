@@ -26,7 +26,7 @@ use crate::{
         table_read::TableRead,
     },
     routes::{
-        openapi_schemas::EscapeDocument,
+        openapi::schemas::EscapeDocument,
         rejects::{RejectDocument, RejectFilter},
     },
 };

@@ -14,7 +14,7 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
-use crate::routes::openapi_schemas::{RowSchema, StoredRowSchema};
+use crate::routes::openapi::dataset_schemas::{RowSchema, StoredRow};
 
 /// A row as a version of the table stores it. It has no derived columns, which may depend on a day.
 #[derive(Clone, Copy, Debug)]
@@ -85,17 +85,17 @@ impl Serialize for CellDocument<'_> {
 
 impl PartialSchema for StoredRowDocument<'_> {
     fn schema() -> RefOr<Schema> {
-        StoredRowSchema::schema()
+        StoredRow::schema()
     }
 }
 
 impl ToSchema for StoredRowDocument<'_> {
     fn name() -> Cow<'static, str> {
-        StoredRowSchema::name()
+        StoredRow::name()
     }
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        StoredRowSchema::schemas(schemas);
+        StoredRow::schemas(schemas);
     }
 }
 

@@ -96,9 +96,9 @@ pub struct ProgressDocument {
     /// What the run is doing.
     #[schema(example = "reading sources")]
     label: &'static str,
-    /// Objects listed, or users done; 0 in phases that count nothing.
+    /// Objects listed, or rows done; 0 in phases that count nothing.
     done: u64,
-    /// All users of the phase, if their number is known.
+    /// All rows of the phase, if their number is known.
     #[schema(required)]
     total: Option<u64>,
 }
@@ -246,13 +246,13 @@ impl From<&RejectDetail> for RejectDetailDocument {
     }
 }
 
-/// The users that a run would have removed if the guard had not stopped it.
+/// The rows that a run would have removed if the guard had not stopped it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = BlockedDeletions)]
 pub struct BlockedDeletionsDocument {
     /// Their number.
     count: u64,
-    /// The users that were known before the run.
+    /// The rows that were known before the run.
     known: u64,
     /// The first 100 IDs in byte order.
     users: Vec<String>,

@@ -32,7 +32,7 @@ use crate::{
         path::PathParameter,
     },
     routes::{
-        openapi_schemas::RunPath,
+        openapi::schemas::RunPath,
         run_document::RunDocument,
         run_redaction,
         start_body::{self, StartRun},

@@ -27,9 +27,10 @@ use crate::{
         selected_snapshot::{SelectedSnapshot, TimeTravelParameters},
         table_read::TableRead,
     },
-    routes::{
-        column_parameters::ConditionsOnColumns,
-        openapi_schemas::{ConditionParameters, FilterParameters, StatisticsSchema},
+    routes::openapi::{
+        dataset_parameters::{ConditionsOnColumns, FilterParameters},
+        dataset_schemas::StatisticsSchema,
+        schemas::ConditionParameters,
     },
     rows::{
         pagination::PageHeaders,
@@ -112,7 +113,7 @@ impl Serialize for ValueCount<'_> {
 
 /// Get statistics
 ///
-/// Returns statistics of the users that `/data` returns for the same parameters. The statistics of ages are null if no user has an age.
+/// Returns statistics of the rows that `/data` returns for the same parameters. Those of a column are null if no row has a value in it.
 #[utoipa::path(
     get,
     path = "/stats",

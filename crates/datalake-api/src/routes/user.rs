@@ -1,8 +1,8 @@
-//! `GET /data/{user_id}` and `GET /data/{user_id}/image`: one user, and the user's image.
+//! `GET /data/{user_id}` and `GET /data/{user_id}/{file}`: one row, and its files.
 
 use axum::{
     Json,
-    extract::{FromRef, FromRequestParts, Path, Request, State},
+    extract::{FromRef, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
@@ -23,39 +23,42 @@ use crate::{
     request::{
         data_query::UserQuery,
         parameters::NoParameters,
-        path::PathParameter,
+        path::{PathFile, PathParameter},
         selected_snapshot::{NewestVersionParameters, SelectedSnapshot, TimeTravelParameters},
         table_read::{NewestRead, TableRead},
     },
     routes::{
-        openapi_schemas::{Binary, ConditionParameters, UserPath},
+        openapi::{
+            dataset_parameters::{DayParameter, RowPath},
+            schemas::{Binary, ConditionParameters},
+        },
         row_document::RowDocument,
     },
-    snapshots::{versions::Versions, watch::TableWatch},
+    snapshots::versions::Versions,
     state::ApiState,
 };
 
 /// The bytes come from the owners of the sources. A browser must not interpret them as anything but an image.
 const NO_SNIFF: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 
-/// Get a user
+/// Get one ENTITY
 ///
-/// Returns the user's row, with the age on the day `on`.
+/// Returns the row, with its derived columns on the day `on`.
 #[utoipa::path(
     get,
     path = "/data/{user_id}",
     operation_id = "showRow",
     tag = "data",
     params(
-        UserPath,
-        ("on" = Option<String>, Query, format = Date, description = "The day on which the age is computed, as `YYYY-MM-DD`; today (UTC) by default.", example = "2026-11-24"),
+        RowPath,
+        DayParameter,
         TimeTravelParameters,
         ConditionParameters,
     ),
     responses(
         ReadProblems,
         ConditionalResponses,
-        (status = 200, description = "The user", body = RowDocument, headers(
+        (status = 200, description = "The row", body = RowDocument, headers(
             ("etag" = String, description = "The ETag of the response, for `If-None-Match`"),
         )),
     )
@@ -75,51 +78,33 @@ pub(crate) async fn show_row(
     Ok((read_at.freshness_headers(), validators.headers(), Json(document)).into_response())
 }
 
-/// Get a user's image
+/// Get the FILE of one ENTITY
 ///
-/// Returns the image that the latest version of the table links. Images of earlier versions are not kept.
+/// Returns the file that the latest version of the table links. Files of earlier versions are not kept.
 #[utoipa::path(
     get,
-    path = "/data/{user_id}/image",
-    operation_id = "showImage",
+    path = "/data/{user_id}/{file}",
+    operation_id = "showFile",
     tag = "data",
-    params(UserPath, NewestVersionParameters, ConditionParameters),
+    params(RowPath, NewestVersionParameters, ConditionParameters),
     responses(
         NewestReadProblems,
         ConditionalResponses,
-        (status = 200, description = "The image", body = Binary, content_type = "image/png", headers(
-            ("etag" = String, description = "The ETag of the image, for `If-None-Match`"),
+        (status = 200, description = "The FILE", body = Binary, content_type = "application/octet-stream", headers(
+            ("etag" = String, description = "The ETag of the file, for `If-None-Match`"),
         )),
-        (status = 404, description = "The user does not exist or has no image", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "The row does not exist or has no FILE", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn show_image(
-    State(images): State<FileResponder>,
-    PathParameter(user_id): PathParameter,
+pub(crate) async fn show_file(
+    State(responder): State<FileResponder>,
+    PathFile { file, row_id }: PathFile,
     NewestRead(NoParameters, read_at): NewestRead<NoParameters>,
     _: StoreReadPermit,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let file = read_at.snapshot.dataset().files().iter().position(|file| *file.name == *"image");
-    images
-        .show(file.ok_or(Problem::NoImage)?, &user_id, &read_at, &method, &headers)
-        .await
-}
-
-/// The file of this name of a row. None if the dataset of the latest version declares no such file: then the path is unknown.
-pub(crate) async fn show_file(request: Request, state: &ApiState) -> Option<Response> {
-    let (mut parts, _) = request.into_parts();
-    let Path((row_id, name)): Path<(String, String)> = Path::from_request_parts(&mut parts, state).await.ok()?;
-    let dataset = TableWatch::from_ref(state).dataset();
-    let file = dataset.files().iter().position(|file| *file.name == *name)?;
-    let response = async {
-        let NewestRead(NoParameters, read_at) = NewestRead::from_request_parts(&mut parts, state).await?;
-        let _permit = StoreReadPermit::from_request_parts(&mut parts, state).await?;
-        let responder = FileResponder::from_ref(state);
-        responder.show(file, &row_id, &read_at, &parts.method, &parts.headers).await
-    };
-    Some(response.await.into_response())
+    responder.show(file, &row_id, &read_at, &method, &headers).await
 }
 
 /// Responds with files of rows.

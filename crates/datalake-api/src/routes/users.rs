@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
-    count::count,
+    count::{count, to_usize},
     csv::Escape,
     query::{column::Column, error::QueryError},
     user::Ages,
@@ -22,7 +22,6 @@ use datalake_http::{
 use datalake_table::memory::{export::ArrowStream, row_cursor::RowCursor};
 
 use crate::{
-    integers::to_usize,
     limits::{scan_pool::ScanPool, sort_budget::SortBudget},
     problem::{
         Problem,
@@ -35,9 +34,9 @@ use crate::{
         selected_snapshot::{SelectedSnapshot, TimeTravelParameters},
         table_read::TableRead,
     },
-    routes::{
-        column_parameters::{ConditionsOnColumns, OrderParameters},
-        openapi_schemas::{Binary, ConditionParameters, FilterParameters, PresentationParameters, RowLines, RowsDocument},
+    routes::openapi::{
+        dataset_parameters::{ConditionsOnColumns, FilterParameters, OrderParameters},
+        schemas::{Binary, ConditionParameters, PresentationParameters, RowLines, RowsDocument},
     },
     rows::{
         columns::ColumnsText,
@@ -55,14 +54,13 @@ use crate::{
 /// Writing a Parquet file with this number of rows takes a considerable part of a second.
 const ROWS_OF_LARGE_FILE: u64 = 50_000;
 
-/// List users
+/// List ENTITIES
 ///
-/// Returns the users that match all parameters, ordered by `user_id` by default. `age` is the number of completed calendar years on the day
-/// `on`.
+/// Returns the rows that match all parameters, ordered by ID by default. Completed years are computed on the day `on`.
 ///
-/// `q` searches the user IDs and names. `min_age` without a value selects the youngest of the users that match all other filters, and `max_age` without a value the oldest, ties
-/// included; together they select both. Each column is a parameter as well, alone or with an operator: `last_name=Lee`,
-/// `first_name__contains=an`, `birthts__gte=0`. A parameter with an operator can be repeated.
+/// `q` searches the IDs and all other texts. `min_COLUMN` without a value selects the rows with the least value among those that match all other filters, and
+/// `max_COLUMN` without a value those with the greatest; together they select both. Each column is a parameter as well, alone or with an operator such as
+/// `COLUMN__contains` or `COLUMN__gte`. A parameter with an operator can be repeated.
 #[utoipa::path(
     get,
     path = "/data",
@@ -72,7 +70,7 @@ const ROWS_OF_LARGE_FILE: u64 = 50_000;
     responses(
         ReadProblems,
         ConditionalResponses,
-        (status = 200, description = "The users", content(
+        (status = 200, description = "The rows", content(
             (RowsDocument = "application/json"),
             (RowLines = "application/x-ndjson"),
             (String = "text/csv"),
@@ -84,7 +82,7 @@ const ROWS_OF_LARGE_FILE: u64 = 50_000;
             ("datalake-checked-age" = u64, description = "Seconds since the store last confirmed that no version is newer"),
             ("etag" = String, description = "The ETag of the response, for `If-None-Match`"),
             ("link" = String, description = "The next page, if there is one"),
-            ("x-total-count" = u64, description = "The number of users that match, on all pages"),
+            ("x-total-count" = u64, description = "The number of rows that match, on all pages"),
         )),
         (status = 406, description = "The client accepts none of the formats", body = ProblemDocument, content_type = "application/problem+json"),
     )

@@ -11,14 +11,17 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use datalake_core::{count::count, query::column::Column, user::Ages};
+use datalake_core::{
+    count::{count, to_usize},
+    query::column::Column,
+    user::Ages,
+};
 use datalake_table::memory::export;
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    integers::to_usize,
     limits::{
         scan_pool::{ScanPool, detached},
         sort_budget::SortPermit,

@@ -3,6 +3,7 @@
 use std::{num::NonZeroU16, sync::Arc};
 
 use datalake_core::{
+    count::to_usize,
     query::filter::Selection,
     user::{Day, UserId},
 };
@@ -12,7 +13,6 @@ use datalake_table::memory::{
 };
 
 use crate::{
-    integers::to_usize,
     limits::{
         scan_pool::ScanPool,
         sort_budget::{SortBudget, SortPermit},

@@ -32,6 +32,8 @@ pub struct RowsText {
     names: Box<[String]>,
     ages: Ages,
     position: Position,
+    /// The line of a CSV that is being written, for its memory.
+    line: String,
 }
 
 /// The position in the text.
@@ -56,13 +58,16 @@ impl RowsText {
             columns: columns.into(),
             ages,
             position: Position::Start,
+            line: String::new(),
         }
     }
 
     /// Appends at least `bytes_min` bytes, or the rest.
     pub fn write(&mut self, text: &mut Vec<u8>, bytes_min: usize) {
         if self.position == Position::Start && matches!(self.notation, Notation::Csv(_)) {
-            write_csv(text, |line| csv::push_header(line, self.cursor.dataset(), &self.columns));
+            write_line(text, &mut self.line, |line| {
+                csv::push_header(line, self.cursor.dataset(), &self.columns)
+            });
         }
         let until = text.len() + bytes_min;
         while text.len() < until && self.position != Position::End {
@@ -83,7 +88,8 @@ impl RowsText {
                     text.push(b'\n');
                 }
                 Notation::Csv(escape) => {
-                    write_csv(text, |line| csv::push_escaped_line(line, &row, &self.columns, self.ages, escape));
+                    let push = |line: &mut String| csv::push_escaped_line(line, &row, &self.columns, self.ages, escape);
+                    write_line(text, &mut self.line, push);
                 }
             }
             self.position = Position::AfterRow;
@@ -112,9 +118,9 @@ impl RowsText {
     }
 }
 
-fn write_csv(text: &mut Vec<u8>, push: impl FnOnce(&mut String)) {
-    let mut line = String::with_capacity(128);
-    push(&mut line);
+fn write_line(text: &mut Vec<u8>, line: &mut String, push: impl FnOnce(&mut String)) {
+    line.clear();
+    push(line);
     text.extend_from_slice(line.as_bytes());
 }
 

@@ -5,17 +5,16 @@ use std::{fmt, io, ops::Range, sync::Arc};
 
 use axum::body::Body;
 use bytes::Bytes;
+use datalake_core::count::{count, to_usize};
 use datalake_table::memory::row_cursor::CursorPosition;
 use futures_util::{StreamExt, stream};
 use quick_cache::{Weighter, sync::Cache};
 
 use crate::{
-    integers::to_usize,
     limits::{scan_pool::ScanPool, sort_budget::SortPermit},
     problem::Problem,
     rows::{pagination::PageHeaders, stream::CHUNK_BYTES, text::RowsText},
 };
-use datalake_core::count::count;
 
 /// The initial distance between two marks. Encoding this many unneeded bytes takes less than a millisecond.
 const SPACING_BYTES: u64 = 256 * 1024;

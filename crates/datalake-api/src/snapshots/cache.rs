@@ -33,7 +33,7 @@ const LOADS_MAX: usize = 2;
 /// Concurrent reads of single rows from data files. Each holds a decoded data file, about 60 MB.
 const ROW_READS_MAX: usize = 2;
 
-/// The cache of versions before the latest. A [`crate::snapshots::watch::TableWatch`] owns it, so that a superseded version is cached at
+/// The cache of versions before the latest. A [`crate::snapshots::watch::TableWatch`] owns it, so a superseded version is cached at
 /// once.
 #[derive(Debug)]
 pub struct VersionCache {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use datalake_core::{clock::Clock, count::milliseconds, dataset::Dataset, error_chain::error_chain};
 use datalake_table::{
+    declaration,
     delta::version::{Version, VersionId},
     error::TableError,
     memory::snapshot::Snapshot,
@@ -69,10 +70,23 @@ impl TableState {
 pub struct TableStatus {
     /// The table in memory.
     pub state: TableState,
+    /// The declaration in the lake, which is read while there is no table; none if there is none, or no valid one.
+    pub declared: Option<Arc<Dataset>>,
     /// When the store last confirmed that nothing is newer.
     pub checked_at: Option<Timestamp>,
     /// Since when checks fail, because of the store or of the table in it; none while they succeed.
     pub failing_since: Option<Timestamp>,
+}
+
+impl TableStatus {
+    /// The declaration of the version in memory; without a table, that of the lake, or that of the users.
+    pub fn dataset(&self) -> Arc<Dataset> {
+        match (&self.state, &self.declared) {
+            (TableState::Loaded(snapshot), _) => Arc::clone(snapshot.dataset()),
+            (TableState::Missing | TableState::Loading, Some(declared)) => Arc::clone(declared),
+            (TableState::Missing | TableState::Loading, None) => Dataset::shared_users(),
+        }
+    }
 }
 
 /// Follows the table. Cheap to clone; clones share the table in memory.
@@ -132,12 +146,9 @@ impl TableWatch {
         self.shared.status.load_full()
     }
 
-    /// The declaration of the version in memory; without a table, that of the users.
+    /// The declaration of the version in memory; without a table, that of the lake, or that of the users.
     pub fn dataset(&self) -> Arc<Dataset> {
-        match &self.status().state {
-            TableState::Loaded(snapshot) => Arc::clone(snapshot.dataset()),
-            TableState::Missing | TableState::Loading => Dataset::shared_users(),
-        }
+        self.status().dataset()
     }
 
     /// The number of the version in memory, as it changes; none without a table.
@@ -169,7 +180,7 @@ impl TableWatch {
         let _check = self.shared.check.lock().await;
         let before = self.status();
         let state = self.newest(&before.state, CheckKind::NextEntry).await?;
-        self.publish(&before, self.confirmed(state, &before)).await;
+        self.publish(&before, self.confirmed(state, &before).await).await;
         Ok(())
     }
 
@@ -219,7 +230,7 @@ impl TableWatch {
         let _check = self.shared.check.lock().await;
         let (before, started_at) = (self.status(), Instant::now());
         let (result, after) = match self.newest(&before.state, kind).await {
-            Ok(state) => (CheckResult::Succeeded, self.confirmed(state, &before)),
+            Ok(state) => (CheckResult::Succeeded, self.confirmed(state, &before).await),
             Err(error @ TableError::Store(_)) => (CheckResult::StoreFailed, self.failed(&error, &before)),
             Err(error) => (CheckResult::TableFailed, self.failed(&error, &before)),
         };
@@ -278,6 +289,18 @@ impl TableWatch {
         }
     }
 
+    /// The declaration of a lake without a table. A run reports why it is invalid, and a failure of the store shows in the next check.
+    async fn declared(&self, before: &TableStatus) -> Option<Arc<Dataset>> {
+        match declaration::read(self.shared.table.bucket().as_ref()).await {
+            Ok(dataset) if dataset.as_ref() == before.declared.as_deref() => before.declared.clone(),
+            Ok(dataset) => dataset.map(Arc::new),
+            Err(error) => {
+                tracing::debug!(error = error_chain(&error), "cannot read declaration");
+                before.declared.clone()
+            }
+        }
+    }
+
     async fn load(&self, version: Version, previous: Option<&Snapshot>) -> Result<TableState, TableError> {
         let started_at = Instant::now();
         let snapshot = Snapshot::load(&self.shared.table, version, previous).await?;
@@ -290,12 +313,17 @@ impl TableWatch {
         Ok(TableState::Loaded(Arc::new(snapshot)))
     }
 
-    fn confirmed(&self, state: TableState, before: &TableStatus) -> TableStatus {
+    async fn confirmed(&self, state: TableState, before: &TableStatus) -> TableStatus {
         if let Some(since) = before.failing_since {
             tracing::info!(failing_since = %since, "table is readable again");
         }
+        let declared = match state {
+            TableState::Missing => self.declared(before).await,
+            TableState::Loading | TableState::Loaded(_) => None,
+        };
         TableStatus {
             state,
+            declared,
             checked_at: Some(self.shared.clock.now()),
             failing_since: None,
         }

@@ -28,7 +28,7 @@ const GAUGES: &[(&str, &str)] = &[
         "Time at which the store last confirmed the version in memory",
     ),
     ("datalake_table_version", "Version of the table in memory"),
-    ("datalake_table_rows", "Users in the version in memory"),
+    ("datalake_table_rows", "Rows in the version in memory"),
     ("datalake_table_age_seconds", "Seconds since the version in memory was committed"),
     (
         "datalake_data_age_seconds",

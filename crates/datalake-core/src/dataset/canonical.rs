@@ -1,6 +1,6 @@
 //! The canonical text of a dataset: the declaration without comments and white space of its own, and without what is the default.
 //!
-//! The text stays the same if a later version of the product knows more keys, so that an update causes no run over all sources.
+//! The text stays the same if a later version of the product knows more keys, so an update causes no run over all sources.
 
 use std::fmt::Write as _;
 

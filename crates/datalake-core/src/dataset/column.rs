@@ -8,7 +8,7 @@ use super::{
     value::{ColumnType, Value},
 };
 
-/// Longest string if a declaration does not state `maxBytes`: the longest names on record have some 700 letters.
+/// Maximum length of a string, in bytes, if a declaration does not state `maxBytes`: the longest names on record have some 700 letters.
 pub const TEXT_BYTES_MAX: u32 = 1_000;
 
 /// A column whose values come from the sources.
@@ -42,19 +42,19 @@ pub enum Origin {
 pub struct Constraints {
     /// Whether each source must have a value; otherwise the column is null without one.
     pub is_required: bool,
-    /// The least value. Never relative to the run: a valid row would become invalid although nothing changes.
+    /// The minimum value. Never relative to the run: a valid row would become invalid although nothing changes.
     pub minimum: Option<Value>,
-    /// The greatest value.
+    /// The maximum value.
     pub maximum: Option<Maximum>,
-    /// Least number of characters of a string.
+    /// Minimum number of characters of a string.
     pub length_min: Option<u32>,
-    /// Greatest number of characters of a string.
+    /// Maximum number of characters of a string.
     pub length_max: Option<u32>,
     /// What a string matches as a whole.
     pub pattern: Option<Pattern>,
     /// The values that are allowed (`enum`); none means any.
     pub allowed: Option<Box<[Value]>>,
-    /// Greatest number of bytes of a string.
+    /// Maximum number of bytes of a string.
     pub bytes_max: u32,
 }
 
@@ -73,7 +73,7 @@ impl Default for Constraints {
     }
 }
 
-/// The greatest value of a column.
+/// The maximum value of a column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Maximum {
     /// A constant.

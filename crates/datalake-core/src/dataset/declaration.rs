@@ -19,13 +19,13 @@ use crate::{
     text::{code_point, quoted},
 };
 
-/// Longest title in bytes: a line of a page.
+/// Maximum length of a title, in bytes: a line of a page.
 const TITLE_BYTES_MAX: usize = 200;
 
-/// Longest name of an entity in bytes: it is a part of messages.
+/// Maximum length of the name of an entity, in bytes: it is a part of messages.
 const ENTITY_BYTES_MAX: usize = 64;
 
-/// Most texts that mean that there is no value: each is compared with each value.
+/// Maximum number of texts that mean that there is no value: each is compared with each value.
 const MISSING_VALUES_MAX: usize = 16;
 
 const KEYS: &[&str] = &[
@@ -165,8 +165,8 @@ fn format(node: Option<&Node<'_>>, key_node: &Node<'_>, key: &KeyPattern) -> Res
     let expected = format!("one of {}", names.join(", "));
     let Some(node) = node else {
         return SourceFormat::of_key(key.as_str()).ok_or_else(|| {
-            let found = format!("the key {}, whose extension is that of no format", quoted(key.as_str()));
-            key_node.error(found, "the extension .csv, .tsv or .json, or a format in [source]")
+            let found = format!("cannot infer the format from the key {}", quoted(key.as_str()));
+            key_node.error(found, "a key that ends with .csv, .tsv or .json, or `format` in [source]")
         });
     };
     let name = node.string(&expected)?;
@@ -185,7 +185,7 @@ fn missing_values(node: Option<&Node<'_>>) -> Result<Box<[Box<str>]>, DatasetErr
     for node in node.array(EXPECTED, MISSING_VALUES_MAX)? {
         let text = node.string(EXPECTED)?;
         if values.iter().any(|other| **other == *text) {
-            return Err(node.error(format!("the text {} again", quoted(text)), "each text once"));
+            return Err(node.error(format!("duplicate text {}", quoted(text)), "unique texts"));
         }
         if crate::text::trim(text) != text {
             let found = format!("the text {} with white space around it", quoted(text));

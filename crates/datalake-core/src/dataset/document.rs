@@ -98,7 +98,7 @@ impl<'n> Node<'n> {
         DatasetError::at(self.text, self.span.start, found, expected)
     }
 
-    /// An error at a byte of the string that the value is; at the start of the value if the string is written with escapes.
+    /// An error at a byte of the string; at the start of the value if the string is written with escapes.
     pub(super) fn error_within(&self, offset: usize, found: impl Into<Box<str>>, expected: impl Into<Box<str>>) -> DatasetError {
         let raw = self.text.get(self.span.clone()).unwrap_or_default();
         let start = self.value.as_str().and_then(|string| raw.find(string));
@@ -106,7 +106,7 @@ impl<'n> Node<'n> {
         DatasetError::at(self.text, at, found, expected)
     }
 
-    /// An error because the value is of another type.
+    /// The error of a value of another type.
     fn error_of_type(&self, expected: &str) -> DatasetError {
         let found = match self.value {
             DeValue::String(text) => format!("the string {}", quoted(text)),
@@ -120,7 +120,7 @@ impl<'n> Node<'n> {
         self.error(found, expected)
     }
 
-    /// The value as a string. A date or a time that is not in quotes is one, too, as it is written.
+    /// Returns the text of a string, or of a date or time without quotes; none for other values.
     pub(super) fn string_or_time(&self) -> Option<std::borrow::Cow<'n, str>> {
         match self.value {
             DeValue::String(text) => Some(text.as_ref().into()),
@@ -129,7 +129,7 @@ impl<'n> Node<'n> {
         }
     }
 
-    /// The string that the value is. `expected` names it in the error.
+    /// Returns the value as a string, or an error that names `expected`.
     pub(super) fn string(&self, expected: &str) -> Result<&'n str, DatasetError> {
         match self.value {
             DeValue::String(text) => Ok(text),
@@ -137,12 +137,12 @@ impl<'n> Node<'n> {
         }
     }
 
-    /// The Boolean that the value is.
+    /// Returns the value as a Boolean, or an error.
     pub(super) fn boolean(&self) -> Result<bool, DatasetError> {
         self.value.as_bool().ok_or_else(|| self.error_of_type("true or false"))
     }
 
-    /// The integer that the value is.
+    /// Returns the value as an integer, or an error that names `expected`.
     pub(super) fn integer(&self, expected: &str) -> Result<i64, DatasetError> {
         let DeValue::Integer(integer) = self.value else {
             return Err(self.error_of_type(expected));
@@ -155,7 +155,7 @@ impl<'n> Node<'n> {
         self.value.is_integer()
     }
 
-    /// The finite number that the value is, an integer or a float.
+    /// Returns an integer or a finite float as a number, or an error that names `expected`.
     pub(super) fn number(&self, expected: &str) -> Result<f64, DatasetError> {
         let text = match self.value {
             DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
@@ -168,7 +168,7 @@ impl<'n> Node<'n> {
         }
     }
 
-    /// The integer from 1 to `max` that the value is, as a number of bytes or characters.
+    /// Returns the value as a number of bytes or characters from 1 to `max`, or an error.
     pub(super) fn count(&self, max: u32) -> Result<u32, DatasetError> {
         let expected = format!("an integer from 1 to {max}");
         let number = self.integer(&expected)?;
@@ -178,7 +178,7 @@ impl<'n> Node<'n> {
         }
     }
 
-    /// The values of the array that the value is, at most `max`.
+    /// Returns the values of an array of at most `max` values, or an error that names `expected`.
     pub(super) fn array(&self, expected: &str, max: usize) -> Result<Vec<Self>, DatasetError> {
         let DeValue::Array(array) = self.value else {
             return Err(self.error_of_type(expected));
@@ -194,7 +194,7 @@ impl<'n> Node<'n> {
         Ok(array.iter().map(node).collect())
     }
 
-    /// The table that the value is.
+    /// Returns the value as a table, or an error that names `expected`.
     pub(super) fn table(&self, expected: &str) -> Result<Table<'n>, DatasetError> {
         match self.value {
             DeValue::Table(table) => Ok(Table::new(self.text, table)),

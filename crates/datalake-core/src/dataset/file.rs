@@ -2,10 +2,10 @@
 
 use super::{key_pattern::KeyPattern, name::Name};
 
-/// Greatest size of a file if a declaration does not state `max_bytes`.
+/// Maximum size of a file, in bytes, if a declaration does not state `max_bytes`.
 pub const FILE_BYTES_MAX: u32 = 8 * 1024 * 1024;
 
-/// Greatest `max_bytes`: a run reads a file as a whole, within its budget of memory.
+/// Maximum value of `max_bytes`: a run reads a file as a whole, within its budget of memory.
 pub const DECLARED_FILE_BYTES_MAX: u32 = 64 * 1024 * 1024;
 
 /// The files of one name: at most one for each row.
@@ -17,7 +17,7 @@ pub struct FileColumn {
     pub key: KeyPattern,
     /// The types that are accepted; at least one.
     pub types: Box<[FileType]>,
-    /// Greatest size in bytes.
+    /// Maximum size in bytes.
     pub bytes_max: u32,
     /// The column with the key of the file, or of its copy.
     pub column: Name,

@@ -29,7 +29,7 @@ impl SourceFormat {
         Self::ALL.into_iter().find(|format| format.as_str() == name)
     }
 
-    /// The format that the name of a key means; none if its extension is of no format. A further `.gz` is no part of the format.
+    /// The format of a key by its extension; none if the extension is unknown. A final `.gz` is ignored.
     pub(super) fn of_key(key: &str) -> Option<Self> {
         match key.strip_suffix(".gz").unwrap_or(key).rsplit_once('.')?.1 {
             "csv" | "tsv" => Some(Self::Csv),
@@ -49,7 +49,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// The compression that the name of a key means.
+    /// The compression of a key by its extension.
     pub(super) fn of_key(key: &str) -> Self {
         match key.strip_suffix(".gz") {
             Some(_) => Self::Gzip,

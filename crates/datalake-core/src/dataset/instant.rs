@@ -10,7 +10,7 @@ pub(crate) fn parse_day(text: &str) -> Option<Day> {
 }
 
 /// The first instant of a day in UTC.
-pub(crate) fn begin(day: Day) -> Option<Timestamp> {
+pub(crate) fn start_of_day(day: Day) -> Option<Timestamp> {
     Timestamp::from_second(i64::from(day.number()) * 24 * 60 * 60).ok()
 }
 

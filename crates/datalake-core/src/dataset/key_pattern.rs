@@ -1,8 +1,8 @@
-//! Patterns of keys: which keys are those of rows and their files, and which row each of them is of.
+//! Key patterns: match the keys of sources and files, and extract the ID of the row.
 //!
-//! A pattern is literal text with placeholders, whose values identify the row. The language of a placeholder is restricted so that a key has at
-//! most one set of values (`key_pattern/rule.rs`): the values follow from the positions of the literals, and one regular expression decides
-//! whether they are valid.
+//! A pattern is literal text with placeholders, whose values identify the row. A value cannot contain the first character
+//! of the literal before the next placeholder (`key_pattern/rule.rs`), so each key parses in exactly one way: the positions of the literals
+//! determine the values, and one regular expression decides whether they are valid.
 
 mod compile;
 mod rule;
@@ -96,7 +96,7 @@ pub(super) struct PatternError {
 }
 
 impl KeyPattern {
-    /// Longest pattern in bytes: object stores have keys of at most 1,024.
+    /// Maximum length of a pattern, in bytes: object stores have keys of at most 1,024.
     pub const BYTES_MAX: usize = 1_024;
 
     /// Parses the pattern of the sources, which defines the placeholders.

@@ -42,7 +42,7 @@ const PROVENANCE: &[&str] = &[
 const ROUTES: &[&str] = &["explain", "history"];
 
 impl Name {
-    /// Longest name in bytes: identifiers of databases have at most 63.
+    /// Maximum length of a name, in bytes: identifiers of databases have at most 63.
     pub const BYTES_MAX: usize = 63;
 
     /// Parses a name, or returns what is wrong with it and what is expected.

@@ -12,8 +12,8 @@ pub struct UnsupportedDataset {
 }
 
 impl Dataset {
-    /// Fails if a run cannot process the dataset: its format is no CSV, its rows have several parts in their IDs or several files, or its objects
-    /// are in other folders than [`keys::SOURCES`].
+    /// Fails for what runs do not support yet: formats other than CSV, composite IDs, more than one file per row, and keys outside
+    /// [`keys::SOURCES`].
     pub fn check_supported(&self) -> Result<(), UnsupportedDataset> {
         let unsupported = |found: String, expected| Err(UnsupportedDataset { found, expected });
         if self.format() != SourceFormat::Csv {

@@ -107,7 +107,7 @@ pub enum Value {
     EpochS(i64),
 }
 
-// Numbers are finite, so that each is equal to itself.
+// Numbers are finite, so each is equal to itself.
 impl Eq for Value {}
 
 impl Hash for Value {
@@ -171,7 +171,7 @@ impl Value {
         }
     }
 
-    /// The type of the column that the value is of.
+    /// The column type of the value.
     pub fn column_type(&self) -> ColumnType {
         match self {
             Self::Text(_) => ColumnType::String,

@@ -9,7 +9,7 @@ use crate::{
 /// The first bytes of every PNG.
 pub(super) const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1a\n";
 
-/// Most pixels that an image may have: a viewer that decodes 64 megapixels needs 256 MB.
+/// Maximum number of pixels of an image: a viewer that decodes 64 megapixels needs 256 MB.
 pub const IMAGE_PIXELS_MAX: u64 = 64_000_000;
 
 /// The image format that the chunk IHDR declares.

@@ -1,7 +1,7 @@
 //! The rows of the image data of a PNG.
 
 use super::header::Header;
-use crate::text::grouped;
+use crate::{count::count, text::grouped};
 
 /// Offset and distance of the columns, then of the rows, of each pass of Adam7.
 const ADAM7: [(u32, u32, u32, u32); 7] = [
@@ -49,7 +49,7 @@ impl Rows {
 
     /// Counts decompressed bytes, and fails if they are not rows of the image.
     pub(super) fn count(&mut self, mut bytes: &[u8]) -> Result<(), String> {
-        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let length = count(bytes.len());
         let Some(missing) = self.missing.checked_sub(length) else {
             return Err("there is more image data than the rows of the image need".to_owned());
         };

@@ -6,7 +6,7 @@ use png::{BitDepth, ColorType, Encoder};
 use rstest::rstest;
 
 use super::*;
-use crate::processor_time::{LONGEST, fastest};
+use crate::cpu_time::{LONGEST, fastest};
 
 fn chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
     let checked = [kind.as_slice(), content].concat();

@@ -26,7 +26,7 @@ pub enum GuardError {
         /// Users known before the run.
         known: u64,
     },
-    /// The run would remove other users than those whose removal was allowed.
+    /// The run would remove a different set of users than the one that was allowed.
     OtherDeletions {
         /// Users without a CSV.
         gone: u64,
@@ -56,7 +56,7 @@ impl GuardError {
                 grouped(known)
             ),
             Self::OtherDeletions { gone, known } => format!(
-                "{} of {} users would be removed, and they are not those whose removal was allowed",
+                "{} of {} users would be removed, but a different set was allowed",
                 grouped(gone),
                 grouped(known)
             ),
@@ -78,7 +78,7 @@ impl GuardError {
             Self::EmptyListing => "check the lake's URL, upload sources, or pass --allow-mass-delete if the lake is meant to be empty",
             Self::MassDeletion { .. } => "check the sources, or pass --allow-mass-delete if these users are meant to be removed",
             Self::OtherDeletions { .. } => "allow the removals that this run reports, or restore the sources",
-            Self::RejectRatio { .. } => "see the rejects of this run, or raise --max-reject-ratio",
+            Self::RejectRatio { .. } => "fix the sources that this run rejected, or raise --max-reject-ratio",
         }
     }
 

@@ -24,7 +24,7 @@ pub enum ListingEntry {
     Ignored(SourceObject, IgnoreCode),
 }
 
-/// The store listed a key after a greater one, so that nothing can be concluded from the listing.
+/// The store listed a key after a greater one, so nothing can be concluded from the listing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the store does not list in key order: it listed {key} after {previous}, so changes cannot be detected; use a store that lists in key order"

@@ -39,7 +39,7 @@ pub struct TimeTravel {
 /// The parameters of [`TimeTravel`].
 pub const TIME_TRAVEL_PARAMETERS: &[&str] = &["version", "as_of", "min_version", "wait"];
 
-/// Longest wait, because it keeps a connection open: common proxies time out after a minute.
+/// Maximum wait, because it keeps a connection open: common proxies time out after a minute.
 const WAIT_MAX: Duration = Duration::from_mins(1);
 
 impl TimeTravel {

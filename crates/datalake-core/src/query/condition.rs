@@ -12,7 +12,7 @@ use crate::{
     user::Ages,
 };
 
-/// Most values of one `in`: more would not fit into a request line.
+/// Maximum number of values of one `in`: more would not fit into a request line.
 const IN_MAX: usize = 1_000;
 
 /// The operator of a condition: the part of the parameter name after the column and two underscores.
@@ -409,7 +409,7 @@ fn number(name: &str, text: &str) -> Result<f64, QueryError> {
     number.ok_or_else(|| QueryError::value(name, "must be a number, like 1.5"))
 }
 
-/// The number as which a text of a type is compared. A day means its begin in a comparison with times.
+/// The number as which a text of a type is compared. In a comparison with times, a day is interpreted as 00:00 UTC.
 fn integer(name: &str, text: &str, column_type: ColumnType) -> Result<i64, QueryError> {
     let (number, expected) = match column_type {
         ColumnType::Boolean => {
@@ -425,7 +425,7 @@ fn integer(name: &str, text: &str, column_type: ColumnType) -> Result<i64, Query
             (day.map(|day| i64::from(day.number())), "must be a day, like 2026-11-24")
         }
         ColumnType::DateTime => {
-            let instant = instant::parse_instant(text).or_else(|| instant::begin(instant::parse_day(text)?));
+            let instant = instant::parse_instant(text).or_else(|| instant::start_of_day(instant::parse_day(text)?));
             let expected = "must be a time with its offset from UTC, like 2026-11-24T12:00:00Z, or a day, like 2026-11-24";
             (instant.map(jiff::Timestamp::as_microsecond), expected)
         }

@@ -141,7 +141,7 @@ fn are_bounds_of_ids(conditions: &[Condition]) -> bool {
 }
 
 impl Filter {
-    /// Whether the matching rows are a range of user IDs, so that the next one is found without reading others.
+    /// Whether the matching rows are a range of user IDs, so the next one is found without reading others.
     pub fn is_range_of_ids(&self) -> bool {
         self.is_uncounted() && self.extremes.is_empty() && are_bounds_of_ids(&self.conditions)
     }

@@ -28,10 +28,10 @@ use crate::{
     user::Day,
 };
 
-/// Most rows of a page: about 2 MB, which a client can process before the connection times out.
+/// Maximum number of rows of a page: about 2 MB, which a client can process before the connection times out.
 const LIMIT_MAX: u16 = 10_000;
 
-/// Most conditions of a query: each is evaluated for every row.
+/// Maximum number of conditions of a query: each is evaluated for every row.
 const CONDITIONS_MAX: usize = 32;
 
 /// A query for rows.

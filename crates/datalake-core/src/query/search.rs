@@ -1,5 +1,5 @@
 //! Text search: `q=ann lee` matches the rows whose texts, including the ID, contain every word. Case is ignored by the full case folding of
-//! Unicode, so that `STRASSE` matches `Straße`.
+//! Unicode, so `STRASSE` matches `Straße`.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::{
 /// The name of the parameter.
 pub const SEARCH: &str = "q";
 
-/// Most words of a search: each is compared with every row.
+/// Maximum number of words of a search: each is compared with every row.
 const WORDS_MAX: usize = 8;
 
 /// The words of a search. Invariant: at least one word, and each is folded and not empty.

@@ -39,7 +39,7 @@ fn date(year: i16, month: i16, day: i16) -> Result<Day, String> {
     };
     let days = first.days_in_month();
     let Ok(date) = Date::new(year, small(month), small(day)) else {
-        return Err(format!("is no day of the calendar: {year:04}-{month:02} has the days 01 to {days}"));
+        return Err(format!("is not a valid date: {year:04}-{month:02} has the days 01 to {days}"));
     };
     Day::from_date(date).ok_or_else(|| {
         format!(
@@ -85,8 +85,8 @@ fn time(value: &str) -> Result<Timestamp, String> {
 impl Day {
     /// The last instant of the day in UTC; none if it is after the supported range.
     fn end(self) -> Option<Timestamp> {
-        let begin = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_hours(i64::from(self.number()) * 24));
-        begin.ok()?.checked_add(SignedDuration::new(24 * 60 * 60 - 1, 999_999_999)).ok()
+        let start = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_hours(i64::from(self.number()) * 24));
+        start.ok()?.checked_add(SignedDuration::new(24 * 60 * 60 - 1, 999_999_999)).ok()
     }
 }
 

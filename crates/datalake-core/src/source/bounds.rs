@@ -1,4 +1,4 @@
-//! The least and the greatest value of a column, constant or relative to the run.
+//! The minimum and the maximum value of a column, constant or relative to the run.
 
 use std::cmp::Ordering;
 
@@ -57,7 +57,7 @@ fn remedy(column: &Column) -> &'static str {
 }
 
 /// The text of a value, with its day if the text does not show it.
-fn shown(column: &Column, text: &str, value: &Value) -> String {
+fn format_value(column: &Column, text: &str, value: &Value) -> String {
     let day = value
         .day()
         .filter(|_| is_epoch(column))
@@ -66,7 +66,7 @@ fn shown(column: &Column, text: &str, value: &Value) -> String {
 }
 
 fn outside(column: &Column, text: &str, value: &Value, cause: &str, expected: String) -> Invalid {
-    let shown = shown(column, text, value);
+    let shown = format_value(column, text, value);
     // The day shows the cause.
     let found = match is_epoch(column) {
         true => shown,
@@ -109,16 +109,16 @@ fn check_from_run(
         (_, true) => format!("a {} at most {} after the run", words.time, elapsed(offset)),
         (_, false) => format!("a {} at least {} before the run", words.time, elapsed(offset)),
     };
-    let reason = Reason::new(format!("{}, {cause}", shown(column, text, value)), expected, remedy(column));
+    let reason = Reason::new(format!("{}, {cause}", format_value(column, text, value)), expected, remedy(column));
     let mut invalid = Invalid::new(RejectCode::InFuture, reason);
-    invalid.valid_from = begin(value)
+    invalid.valid_from = start(value)
         .filter(|_| value.day().is_some())
-        .and_then(|begin| begin.checked_sub(offset).ok());
+        .and_then(|start| start.checked_sub(offset).ok());
     Err(invalid)
 }
 
 /// The first instant of a value that is a day or a time.
-fn begin(value: &Value) -> Option<Timestamp> {
+fn start(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Date(day) => Timestamp::from_second(i64::from(day.number()) * 24 * 60 * 60).ok(),
         Value::DateTime(microseconds) => Timestamp::from_microsecond(*microseconds).ok(),

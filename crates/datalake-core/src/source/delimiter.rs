@@ -98,7 +98,7 @@ pub(super) fn check_first_line(source: &Source<'_>, layout: &Layout<'_>) -> Resu
         let reason = Reason::new(found, layout.expected_header(), remedy);
         return Err(source.reject(code, None, start, reason));
     }
-    match of_line(rest, layout) {
+    match detect_delimiter(rest, layout) {
         Some(delimiter) => Err(source.reject(RejectCode::Delimiter, None, start, reason(delimiter, layout))),
         None => Ok(()),
     }
@@ -120,7 +120,7 @@ pub(super) fn reason(delimiter: &str, layout: &Layout<'_>) -> Reason {
 
 /// The delimiter of the first line of a text, if it is not the declared one. Characters between quotes are skipped; whether quotes are placed
 /// correctly is not checked here.
-pub(super) fn of_line(text: &str, layout: &Layout<'_>) -> Option<&'static str> {
+pub(super) fn detect_delimiter(text: &str, layout: &Layout<'_>) -> Option<&'static str> {
     let declared = char::from(layout.delimiter.byte);
     let (mut is_quoted, mut visible) = (false, String::new());
     for character in text.chars() {

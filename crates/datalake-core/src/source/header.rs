@@ -14,12 +14,12 @@ use crate::{
     text::{self, code_point, code_points, quoted},
 };
 
-/// Longest name, and most names, that are compared with the name of a missing column: the work for a header of thousands of columns is
-/// bounded.
+/// Maximum length and maximum number of the names that are compared with the name of a missing column: the work for a header of thousands of
+/// columns is bounded.
 const COMPARED_BYTES_MAX: usize = 64;
 const COMPARED_NAMES_MAX: usize = 100;
 
-/// The least similarity of a name that is suggested as the nearest, from 0 to 1.
+/// Minimum similarity of a name that is suggested as the nearest, from 0 to 1.
 const SIMILARITY_MIN: f64 = 0.7;
 
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl<'l, 'd> Header<'l, 'd> {
         let first = &row[0];
         let at = first.content.start - usize::from(first.is_quoted);
         let text = source.text.get(first.whole.start..row[found - 1].whole.end).unwrap_or_default();
-        if let (1, Some(delimiter)) = (found, delimiter::of_line(text, self.layout)) {
+        if let (1, Some(delimiter)) = (found, delimiter::detect_delimiter(text, self.layout)) {
             return Err(source.reject(RejectCode::Delimiter, None, at, delimiter::reason(delimiter, self.layout)));
         }
         let count = |count: usize| match count {
@@ -189,7 +189,7 @@ fn missing(source: &Source<'_>, layout: &Layout<'_>, fields: &[Field], names: &[
     let nearest = missing().find_map(|column| Some((column, nearest(names, found, column.header)?)));
     // A whole line in quotes, as some programs write it.
     if let ([only], true) = (names, fields[0].is_quoted) {
-        if let Some(delimiter) = delimiter::of_line(only, layout) {
+        if let Some(delimiter) = delimiter::detect_delimiter(only, layout) {
             return source.reject(RejectCode::Delimiter, None, start, delimiter::reason(delimiter, layout));
         }
         let is_column = |part: &&str| layout.columns.iter().any(|column| column.header == part.trim());

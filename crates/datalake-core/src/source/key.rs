@@ -32,7 +32,7 @@ impl<'d> KeyParser<'d> {
         let value = |(column, text): (&SourceColumn<'_>, &&str)| {
             let text = Text { value: text, raw: text };
             let parsed = values::parse(&self.layout, column.column, text, run_at, &mut Vec::new());
-            // Columns of placeholders are required, so that there is a value.
+            // Columns of placeholders are required, so there is a value.
             parsed.transpose().map(|parsed| {
                 parsed.map_err(|invalid| Reject {
                     column_name: Some(column.column.name.as_str().into()),

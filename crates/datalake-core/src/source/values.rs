@@ -8,6 +8,7 @@ use super::{
     number::{NotANumber, Number, NumberRemedies, read_integer, read_number},
 };
 use crate::{
+    count::count,
     dataset::{Column, ColumnType, Value, instant},
     reject::{Notice, Reason, RejectCode},
     text::{self, code_point, code_points, grouped, quoted},
@@ -17,7 +18,7 @@ use crate::{
 /// Below this, a value is within 116 days of 1970 in milliseconds, but any time from 1653 to 2286 in seconds.
 const MAYBE_SECONDS_BELOW: u64 = 10_000_000_000;
 
-/// Most values of an `enum` that a message lists.
+/// Maximum number of values of an `enum` that a message lists.
 const LISTED_MAX: usize = 10;
 
 /// Why a text is not a value of its column.
@@ -62,7 +63,7 @@ pub(super) fn parse(
         }
         // An empty text is rejected by its type.
         if !text.value.is_empty() {
-            return Err(missing(layout, column, text.value));
+            return Err(missing(column, text.value));
         }
     }
     if column.column_type == ColumnType::String {
@@ -90,7 +91,7 @@ fn push(notices: &mut Vec<Notice>, notice: Notice) {
 }
 
 /// The reject of a required value that is missing; its texts follow the declaration.
-fn missing(layout: &Layout<'_>, column: &Column, text: &str) -> Invalid {
+fn missing(column: &Column, text: &str) -> Invalid {
     let code = match column.column_type {
         ColumnType::String => RejectCode::ValueEmpty,
         _ => RejectCode::Type,
@@ -98,17 +99,9 @@ fn missing(layout: &Layout<'_>, column: &Column, text: &str) -> Invalid {
     let reason = Reason::new(
         format!("{} is {}, which means that there is no value", column.name, quoted(text)),
         "a value, because the column is required",
-        format!("write the value; {} without one cannot be accepted", with_article(layout.entity)),
+        "write the value",
     );
     Invalid::new(code, reason)
-}
-
-/// A noun with its indefinite article. Most nouns with a `u` begin like `user` and `unit`.
-fn with_article(noun: &str) -> String {
-    match noun.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) {
-        true => format!("an {noun}"),
-        false => format!("a {noun}"),
-    }
 }
 
 /// Whether a string may not contain the character. A quoted value may span lines (RFC 4180, section 2.6); every other control character is an
@@ -124,12 +117,15 @@ fn string(layout: &Layout<'_>, column: &Column, Text { value: text, raw }: Text<
             characters if characters.is_empty() => format!("{name} is empty"),
             characters => format!("{name} has only characters that cannot be seen: {characters}"),
         };
-        let remedy = format!("write the {noun}; {} without one cannot be accepted", with_article(layout.entity));
-        return Err(Invalid::new(RejectCode::ValueEmpty, Reason::new(found, with_article(noun), remedy)));
+        let remedy = format!("write the {noun}; it is required");
+        return Err(Invalid::new(
+            RejectCode::ValueEmpty,
+            Reason::new(found, format!("a {noun}"), remedy),
+        ));
     }
     if u32::try_from(text.len()).map_or(true, |bytes| bytes > constraints.bytes_max) {
         let reason = Reason::new(
-            format!("{name} has {} bytes", grouped(u64::try_from(text.len()).unwrap_or(u64::MAX))),
+            format!("{name} has {} bytes", grouped(count(text.len()))),
             format!("at most {} bytes", grouped(constraints.bytes_max.into())),
             "shorten it; check that no quote is missing",
         );
@@ -138,7 +134,7 @@ fn string(layout: &Layout<'_>, column: &Column, Text { value: text, raw }: Text<
     if let Some(character) = text.chars().find(|character| is_forbidden_control(*character)) {
         let reason = Reason::new(
             format!("{name} contains the control character {}", code_point(character)),
-            format!("{} without control characters", with_article(noun)),
+            format!("a {noun} without control characters"),
             "remove the character",
         );
         return Err(Invalid::new(RejectCode::ControlCharacter, reason));
@@ -259,7 +255,7 @@ const NUMBER: NumberRemedies = NumberRemedies {
 /// What a type expects.
 fn expected(column: &Column, layout: &Layout<'_>) -> String {
     match column.column_type {
-        ColumnType::String => with_article(layout.words.text),
+        ColumnType::String => format!("a {}", layout.words.text),
         ColumnType::Integer => "a whole number, like 42".to_owned(),
         ColumnType::Number => format!("a number, like 1{}5", layout.dialect.decimal),
         ColumnType::Boolean => "true or false".to_owned(),
@@ -287,13 +283,13 @@ fn date(text: &str, format: Option<&str>) -> Result<Day, NotANumber> {
         None => instant::parse_day(text),
         Some(format) => jiff::civil::Date::strptime(format, text).ok().and_then(Day::from_date),
     };
-    day.ok_or(("which is no day of this format".into(), "write the day in the declared format"))
+    day.ok_or(("which does not match the format".into(), "write the day in the declared format"))
 }
 
 /// Parses an instant. Digits after microseconds are cut off.
 fn datetime(text: &str) -> Result<(Value, bool), NotANumber> {
     let instant =
-        instant::parse_instant(text).ok_or(("which is no time of this format".into(), "write the day, the time and the offset"))?;
+        instant::parse_instant(text).ok_or(("which does not match the format".into(), "write the day, the time and the offset"))?;
     let cut_off = instant.duration_since(Timestamp::UNIX_EPOCH).subsec_nanos() % 1_000;
     let instant = instant
         .checked_sub(SignedDuration::from_nanos(cut_off.rem_euclid(1_000).into()))

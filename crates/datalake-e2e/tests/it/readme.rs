@@ -18,7 +18,7 @@ const PAGES: [(&str, usize); 3] = [
     ),
 ];
 
-/// A README is read before anything else, so that it has only what a new reader needs.
+/// A README is read before anything else, so it has only what a new reader needs.
 const README_BYTES_MAX: usize = 8 * 1024;
 
 /// The commands of a page's console blocks, each with its output.

@@ -111,7 +111,7 @@ fn datalake(folder: &TempDir, arguments: &[&str], environment: &[(&str, &str)]) 
     command.current_dir(folder.path()).output().unwrap()
 }
 
-/// No span is exported before the end, so that all spans were flushed.
+/// No span is exported before the end, so all spans were flushed.
 #[test]
 fn request_and_its_run_are_one_trace() {
     let collector = Collector::start();

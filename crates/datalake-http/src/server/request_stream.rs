@@ -13,7 +13,7 @@ enum Position {
     Head,
     /// In a checked head or its body, of which this number of bytes is left.
     Request(u64),
-    /// In a checked head or its chunked body. The response to it closes the connection, so that no other head follows.
+    /// In a checked head or its chunked body. The response to it closes the connection, so no other head follows.
     ChunkedRequest,
     /// In the generated head of a rejected request, or after it.
     Rejected,
@@ -139,7 +139,7 @@ impl RequestStream {
         !matches!(self.position, Position::Head)
     }
 
-    /// Whether the last request is complete, so that the client may shut down its sending side.
+    /// Whether the last request is complete, so the client may shut down its sending side.
     pub(crate) fn is_complete(&self) -> bool {
         match self.position {
             Position::Head => self.buffer.is_empty(),

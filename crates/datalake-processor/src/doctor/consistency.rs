@@ -71,7 +71,7 @@ pub(super) async fn listing_order(probe: &Probe<'_>) -> Outcome {
         return Err(Finding::failed("keys are not listed in byte order", REMEDY));
     }
     if rest != expected[3..] {
-        return Err(Finding::failed("a listing that starts after a key has other keys", REMEDY));
+        return Err(Finding::failed("a listing with start-after returned unexpected keys", REMEDY));
     }
     Ok("keys are listed in byte order".to_owned())
 }
@@ -115,7 +115,7 @@ pub(super) async fn clock(probe: &Probe<'_>, clock: fn() -> Timestamp) -> Outcom
     probe.put(NAME, "time", PutMode::Replace).await?;
     let after = clock();
     let stored = probe.bucket.head(&probe.key(NAME)).await?.meta.modified;
-    // The store has whole seconds, so that a time up to a second before the write is exact.
+    // The store has whole seconds, so a time up to a second before the write is exact.
     let nearest = stored.clamp(before, after.max(before));
     let offset = stored.duration_since(nearest).as_secs();
     let text = match offset {

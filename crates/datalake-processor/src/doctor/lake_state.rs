@@ -45,7 +45,7 @@ pub(super) async fn declaration(lake: &Lake, options: &RunOptions) -> Option<Out
         return None;
     }
     let checked = async {
-        let dataset = declaration::of_run(bucket, options.dataset.as_ref(), OnConflict::Fail).await?;
+        let dataset = declaration::load_for_run(bucket, options.dataset.as_ref(), OnConflict::Fail).await?;
         Ok(format!(
             "{}: {} columns and {} files",
             dataset.title(),
@@ -64,10 +64,10 @@ pub(super) async fn drift(lake: &Lake, options: &RunOptions) -> Outcome {
     let (read, gone) = (number(PlannedAction::Read), number(PlannedAction::Remove));
     let listed = grouped(plan.listed);
     if (read, gone) == (0, 0) && plan.blocked_by.is_none() {
-        return Ok(format!("the table recorded each of the {listed} listed objects"));
+        return Ok(format!("the table is up to date with all {listed} listed objects"));
     }
     let drift = format!(
-        "of {listed} listed objects, {} differ from those that the table recorded; {} recorded objects are gone",
+        "{} of {listed} listed objects are new or changed since the last run; {} objects were removed",
         grouped(count(read)),
         grouped(count(gone))
     );

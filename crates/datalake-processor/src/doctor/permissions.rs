@@ -22,7 +22,7 @@ const TEXT: &str = "datalake doctor";
 pub(super) async fn list(probe: &Probe<'_>) -> Outcome {
     Ok(match first_source(probe).await? {
         Some(_) => "objects under src-data/ can be listed".to_owned(),
-        None => "there are no objects under src-data/, which can be listed".to_owned(),
+        None => "the folder src-data/ can be listed and is empty".to_owned(),
     })
 }
 

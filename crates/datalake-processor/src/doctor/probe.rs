@@ -5,7 +5,7 @@ use datalake_core::keys;
 use datalake_store::{
     bucket::{Bucket, Etag, Metadata, ObjectMeta, PutMode},
     error::StoreError,
-    unique::unique,
+    unique_name::unique_name,
 };
 use futures_util::TryStreamExt;
 use jiff::SignedDuration;
@@ -23,7 +23,7 @@ impl<'a> Probe<'a> {
     pub(super) fn new(bucket: &'a dyn Bucket) -> Self {
         Self {
             bucket,
-            unique: unique().to_string(),
+            unique: unique_name().to_string(),
         }
     }
 

@@ -9,7 +9,7 @@ use datalake_store::{
 
 use crate::image_budget::ImageBudget;
 
-/// Copies and removals in flight: the store moves the bytes, so that only latency counts.
+/// Copies and removals in flight: the store moves the bytes, so only latency counts.
 pub(crate) const IMAGES_IN_FLIGHT_MAX: usize = 64;
 
 /// The source's ETag in a copy's metadata, for stores that give a copy another ETag.

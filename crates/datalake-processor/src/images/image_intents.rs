@@ -10,7 +10,7 @@ use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     error::StoreError,
     simulation::{self, Bug},
-    unique::unique,
+    unique_name::unique_name,
 };
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
@@ -21,7 +21,7 @@ use crate::error::RunError;
 /// The run of an older record is dead, or its requests have expired: its links are in the table, and the copies that it unlinked can be removed.
 const INTENT_AGE_MAX: SignedDuration = SignedDuration::from_hours(1);
 
-/// A record contains user IDs: 64 MiB are a million of the greatest length.
+/// A record contains user IDs: 64 MiB are a million of the maximum length.
 const INTENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The record of one process, which may write it several times.
@@ -37,7 +37,7 @@ impl ImageIntents {
         let unique = if simulation::has(Bug::IntentsAreNamedByRun) {
             "run".into()
         } else {
-            unique().to_string()
+            unique_name().to_string()
         };
         Self {
             key: keys::image_intent(run_id, &unique),

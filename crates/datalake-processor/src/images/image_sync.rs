@@ -88,7 +88,7 @@ impl<'a> ImageSync<'a> {
             let changed = copy_state::users_with_changes(old_rows, reads, &states);
             self.intents.record(self.bucket(), changed).await?;
         }
-        // No other run removes copies before the first version exists, so that these copies need no check after the commit.
+        // No other run removes copies before the first version exists, so these copies need no check after the commit.
         let is_first_copy = |(_, state): &(&UserRead, &CopyState)| base.is_none() && **state == CopyState::New;
         self.first_copies = reads
             .iter()

@@ -1,4 +1,4 @@
-//! Image copies: `processed_data/images/{user_id}.png` for each row that links an image.
+//! Image copies: an object at `copy_to` for each row that links an image, such as `processed_data/images/{user_id}.png` for the users.
 //!
 //! The copies are a view of the table that is published beside it. [`image_sync::ImageSync`] is the only entry: it copies newly linked images
 //! before the commit, reconciles the copies with the rows after it, and compares all copies with the rows once a day.

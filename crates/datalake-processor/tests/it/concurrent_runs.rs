@@ -12,7 +12,7 @@ use datalake_core::{
 };
 use datalake_store::{
     bucket::Bucket,
-    faults::{Fate, Faulty, Operation, OperationKind},
+    faults::{FaultAction, Faulty, Operation, OperationKind},
     memory::{EtagInput, MemoryBucket},
 };
 use datalake_table::{
@@ -60,7 +60,7 @@ async fn run_that_starts_over_reads_no_source_twice() {
         if operation.kind == OperationKind::Get && operation.key.starts_with(keys::SOURCES) {
             recorded.lock().unwrap().push(operation.key.clone());
         }
-        Fate::Pass
+        FaultAction::Pass
     };
     let conflicting = before_first(&bucket, OperationKind::Put, &keys::log_entry(1), remove_three);
     let watched = TestLake::over(Arc::new(Faulty::new(conflicting.lake.bucket, record)), Arc::default());
@@ -104,7 +104,7 @@ async fn run_starts_over_after_a_conflict(#[values(EtagInput::BytesAndMetadata, 
         }
         .boxed()
     };
-    let store = Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook);
+    let store = Faulty::with_hook(Arc::new(bucket.clone()), |_| FaultAction::Pass, hook);
     let report = TestLake::with_faults(store, &bucket).run().await;
     assert_eq!(
         (report.version, report.committed),

@@ -8,7 +8,7 @@ use datalake_processor::{
     options::{RunOptions, Writers},
 };
 use datalake_store::{
-    faults::{Fate, Faulty, Operation, OperationKind},
+    faults::{FaultAction, Faulty, Operation, OperationKind},
     memory::MemoryBucket,
 };
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ fn find<'a>(checks: &'a [Check], name: &str) -> &'a Check {
 }
 
 /// A lake in a store with this fault.
-fn faulty(script: impl Fn(&Operation) -> Fate + Send + Sync + 'static) -> TestLake {
+fn faulty(script: impl Fn(&Operation) -> FaultAction + Send + Sync + 'static) -> TestLake {
     let memory = MemoryBucket::new();
     TestLake::with_faults(Faulty::new(Arc::new(memory.clone()), script), &memory)
 }
@@ -81,7 +81,7 @@ async fn sources_that_changed_since_the_last_run_are_counted() {
     let checks = checks(&lake).await;
     let drift = find(&checks, "drift");
     assert_eq!(drift.result, CheckResult::Warning);
-    assert!(drift.found.starts_with("of 3 listed objects, 2 differ"), "{drift:?}");
+    assert!(drift.found.starts_with("2 of 3 listed objects are new or changed"), "{drift:?}");
 }
 
 #[tokio::test]
@@ -97,8 +97,8 @@ async fn clock_that_differs_by_more_than_minutes_has_a_warning() {
 #[tokio::test]
 async fn store_that_ignores_conditions_fails() {
     let lake = faulty(|operation| match operation.kind {
-        OperationKind::Put => Fate::IgnoreCondition,
-        _ => Fate::Pass,
+        OperationKind::Put => FaultAction::IgnoreCondition,
+        _ => FaultAction::Pass,
     });
     let many = checks(&lake).await;
     for name in ["create if absent", "replace if match"] {
@@ -119,8 +119,8 @@ async fn store_that_ignores_conditions_fails() {
 #[tokio::test]
 async fn store_that_rejects_conditions_fails() {
     let lake = faulty(|operation| match operation.kind {
-        OperationKind::Put => Fate::RefuseCondition,
-        _ => Fate::Pass,
+        OperationKind::Put => FaultAction::RefuseCondition,
+        _ => FaultAction::Pass,
     });
     let checks = checks(&lake).await;
     let check = find(&checks, "create if absent");
@@ -133,8 +133,8 @@ async fn store_that_rejects_conditions_fails() {
 #[tokio::test]
 async fn denied_operations_fail_with_the_checks_that_need_them() {
     let lake = faulty(|operation| match operation.kind {
-        OperationKind::Put => Fate::Deny,
-        _ => Fate::Pass,
+        OperationKind::Put => FaultAction::Deny,
+        _ => FaultAction::Pass,
     });
     let checks = checks(&lake).await;
     let write = find(&checks, "write");
@@ -146,7 +146,7 @@ async fn denied_operations_fail_with_the_checks_that_need_them() {
 
 #[tokio::test]
 async fn unreachable_store_is_worth_a_retry() {
-    let lake = faulty(|_| Fate::FailBefore);
+    let lake = faulty(|_| FaultAction::FailBefore);
     let checks = checks(&lake).await;
     assert!(find(&checks, "list").is_transient, "{checks:#?}");
     assert!(checks[1..].iter().all(|check| check.result == CheckResult::Skipped), "{checks:#?}");
@@ -156,10 +156,10 @@ async fn unreachable_store_is_worth_a_retry() {
 #[tokio::test]
 async fn outdated_reads_fail() {
     let lake = faulty(|operation| match operation.kind {
-        OperationKind::Head if operation.key.ends_with("read-back") => Fate::Pass,
+        OperationKind::Head if operation.key.ends_with("read-back") => FaultAction::Pass,
         // A listing that does not show an object.
-        OperationKind::List if operation.key.ends_with("read-back") => Fate::Vanish,
-        _ => Fate::Pass,
+        OperationKind::List if operation.key.ends_with("read-back") => FaultAction::Vanish,
+        _ => FaultAction::Pass,
     });
     let checks = checks(&lake).await;
     assert_eq!(find(&checks, "read after write").result, CheckResult::Failed, "{checks:#?}");
@@ -174,7 +174,7 @@ async fn cancelled_checks_leave_nothing() {
         if operation.kind == OperationKind::Copy {
             cancelled.cancel();
         }
-        Fate::Pass
+        FaultAction::Pass
     };
     let hook = |operation: Operation| -> futures_util::future::BoxFuture<'static, ()> {
         Box::pin(async move {

@@ -8,7 +8,7 @@ use datalake_core::{
 };
 use datalake_processor::options::{RunOptions, Writers};
 use datalake_store::{
-    faults::{Fate, Faulty, Operation, OperationKind},
+    faults::{FaultAction, Faulty, Operation, OperationKind},
     memory::{EtagInput, MemoryBucket},
 };
 use jiff::SignedDuration;
@@ -17,7 +17,7 @@ use rstest::rstest;
 use crate::lake::{COPIES, TestLake, copy_key, csv, edited, options, plain, png, visible_state};
 
 /// A lake in a store with faults by a script, and the store.
-fn faulty(bucket: &MemoryBucket, script: impl Fn(&Operation) -> Fate + Send + Sync + 'static) -> (TestLake, Faulty) {
+fn faulty(bucket: &MemoryBucket, script: impl Fn(&Operation) -> FaultAction + Send + Sync + 'static) -> (TestLake, Faulty) {
     let faulty = Faulty::new(Arc::new(bucket.clone()), script);
     (TestLake::with_faults(faulty.clone(), bucket), faulty)
 }
@@ -29,7 +29,7 @@ fn faulty(bucket: &MemoryBucket, script: impl Fn(&Operation) -> Fate + Send + Sy
 async fn run_killed_at_any_request_is_completed_by_the_next(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
     let undisturbed = edited(etags).await;
     let before = visible_state(&undisturbed).await;
-    let (lake, counter) = faulty(&undisturbed, |_| Fate::Pass);
+    let (lake, counter) = faulty(&undisturbed, |_| FaultAction::Pass);
     lake.run().await;
     let after = visible_state(&undisturbed).await;
     let images = plain(&undisturbed).objects(COPIES).await;
@@ -37,25 +37,32 @@ async fn run_killed_at_any_request_is_completed_by_the_next(#[values(EtagInput::
     assert!(operations > 20, "{operations} operations");
 
     for last in 0..operations {
-        for fate in [Fate::HaltBefore, Fate::HaltAfter] {
+        for action in [FaultAction::HaltBefore, FaultAction::HaltAfter] {
             let bucket = edited(etags).await;
-            let (dying, _) = faulty(&bucket, move |operation| if operation.number == last { fate } else { Fate::Pass });
+            let (dying, _) = faulty(
+                &bucket,
+                move |operation| if operation.number == last { action } else { FaultAction::Pass },
+            );
             let _killed = dying.run_with(&options(RunMode::Incremental)).await;
 
             let found = visible_state(&bucket).await;
             assert!(
                 found.1 == before.1 || found.1 == after.1,
-                "rows between the states, after {fate:?} at {last}: {found:?}"
+                "rows between the states, after {action:?} at {last}: {found:?}"
             );
             assert!(
                 found.0 == before.0 || found.0 == after.0,
-                "partial output, after {fate:?} at {last}: {found:?}"
+                "partial output, after {action:?} at {last}: {found:?}"
             );
             // Copies that a dead run unlinked are removed when it can no longer be active.
             bucket.advance_to(bucket.now() + SignedDuration::from_mins(61));
             plain(&bucket).run().await;
-            assert_eq!(visible_state(&bucket).await, after, "after {fate:?} at {last}");
-            assert_eq!(plain(&bucket).objects(COPIES).await, images, "the copies, after {fate:?} at {last}");
+            assert_eq!(visible_state(&bucket).await, after, "after {action:?} at {last}");
+            assert_eq!(
+                plain(&bucket).objects(COPIES).await,
+                images,
+                "the copies, after {action:?} at {last}"
+            );
         }
     }
 }
@@ -66,16 +73,17 @@ async fn run_killed_at_any_request_whose_edits_are_reverted_restores_copies(
     #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput,
 ) {
     let undisturbed = edited(etags).await;
-    let (lake, counter) = faulty(&undisturbed, |_| Fate::Pass);
+    let (lake, counter) = faulty(&undisturbed, |_| FaultAction::Pass);
     lake.run().await;
     for last in 0..counter.operations() {
         let bucket = edited(etags).await;
-        let (dying, _) = faulty(
-            &bucket,
-            move |operation| {
-                if operation.number == last { Fate::HaltAfter } else { Fate::Pass }
-            },
-        );
+        let (dying, _) = faulty(&bucket, move |operation| {
+            if operation.number == last {
+                FaultAction::HaltAfter
+            } else {
+                FaultAction::Pass
+            }
+        });
         let _killed = dying.run_with(&options(RunMode::Incremental)).await;
         let lake = plain(&bucket);
         for id in ["1", "2", "3", "4", "7"] {
@@ -98,8 +106,8 @@ async fn run_killed_at_any_request_whose_edits_are_reverted_restores_copies(
 async fn intents_of_dead_runs_are_reconciled_by_the_next_run(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
     let bucket = edited(etags).await;
     let (lake, _) = faulty(&bucket, |operation| match (operation.kind, operation.key.as_str()) {
-        (OperationKind::Put, keys::OUTPUT) => Fate::FailBefore,
-        _ => Fate::Pass,
+        (OperationKind::Put, keys::OUTPUT) => FaultAction::FailBefore,
+        _ => FaultAction::Pass,
     });
     let intents = async || plain(&bucket).objects(keys::IMAGE_INTENTS).await.len();
     assert_eq!(lake.run_with(&options(RunMode::Incremental)).await.outcome, RunOutcome::Failed);
@@ -121,15 +129,18 @@ async fn intents_of_dead_runs_are_reconciled_by_the_next_run(#[values(EtagInput:
 #[tokio::test]
 async fn run_with_any_response_lost_is_completed_by_the_next(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
     let undisturbed = edited(etags).await;
-    let (lake, counter) = faulty(&undisturbed, |_| Fate::Pass);
+    let (lake, counter) = faulty(&undisturbed, |_| FaultAction::Pass);
     lake.run().await;
     let after = visible_state(&undisturbed).await;
     for lost in 0..counter.operations() {
         let bucket = edited(etags).await;
-        let (lake, _) = faulty(
-            &bucket,
-            move |operation| if operation.number == lost { Fate::FailAfter } else { Fate::Pass },
-        );
+        let (lake, _) = faulty(&bucket, move |operation| {
+            if operation.number == lost {
+                FaultAction::FailAfter
+            } else {
+                FaultAction::Pass
+            }
+        });
         let report = lake.run_with(&options(RunMode::Incremental)).await;
         assert!(matches!(report.outcome, RunOutcome::Succeeded | RunOutcome::Failed), "{report:?}");
         plain(&bucket).run().await;
@@ -142,10 +153,13 @@ async fn run_with_any_response_lost_is_completed_by_the_next(#[values(EtagInput:
 async fn commit_whose_response_is_lost_is_reported_as_committed(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
     let bucket = edited(etags).await;
     let is_commit = |operation: &Operation| operation.kind == OperationKind::Put && operation.key == keys::log_entry(1);
-    let (lake, _) = faulty(
-        &bucket,
-        move |operation| if is_commit(operation) { Fate::FailAfter } else { Fate::Pass },
-    );
+    let (lake, _) = faulty(&bucket, move |operation| {
+        if is_commit(operation) {
+            FaultAction::FailAfter
+        } else {
+            FaultAction::Pass
+        }
+    });
     let report = lake.run().await;
     assert_eq!((report.committed, report.version), (Some(true), Some(1)));
 }
@@ -154,16 +168,16 @@ async fn commit_whose_response_is_lost_is_reported_as_committed(#[values(EtagInp
 #[rstest]
 #[tokio::test]
 async fn store_without_create_if_absent_requires_single_writer(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
-    for fate in [Fate::IgnoreCondition, Fate::RefuseCondition] {
+    for action in [FaultAction::IgnoreCondition, FaultAction::RefuseCondition] {
         let bucket = MemoryBucket::new().with_etags_of(etags);
         plain(&bucket).put("1.csv", csv("Ada", "Lee", 1)).await;
         let (lake, _) = faulty(&bucket, move |operation| match operation.kind {
-            OperationKind::Put => fate,
-            _ => Fate::Pass,
+            OperationKind::Put => action,
+            _ => FaultAction::Pass,
         });
         let report = lake.run_with(&options(RunMode::Incremental)).await;
         assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Misconfigured, 2));
-        assert!(report.error.unwrap().contains("--single-writer"), "{fate:?}");
+        assert!(report.error.unwrap().contains("--single-writer"), "{action:?}");
         assert!(plain(&bucket).objects(keys::LOG).await.is_empty());
 
         for (first_name, version) in [("Ada", 0), ("Bea", 1)] {
@@ -174,8 +188,12 @@ async fn store_without_create_if_absent_requires_single_writer(#[values(EtagInpu
             };
             let report = lake.run_with(&single_writer).await;
             let expected = (RunOutcome::Succeeded, Some(true), Some(version));
-            assert_eq!((report.outcome, report.committed, report.version), expected, "{fate:?}: {report:?}");
-            assert!(plain(&bucket).output().await.contains(first_name), "{fate:?}");
+            assert_eq!(
+                (report.outcome, report.committed, report.version),
+                expected,
+                "{action:?}: {report:?}"
+            );
+            assert!(plain(&bucket).output().await.contains(first_name), "{action:?}");
         }
     }
 }
@@ -186,9 +204,9 @@ async fn run_that_fails_after_its_commit_reports_the_commit(#[values(EtagInput::
     let bucket = edited(etags).await;
     let (lake, _) = faulty(&bucket, |operation| {
         if operation.kind == OperationKind::Put && operation.key == keys::OUTPUT {
-            Fate::FailBefore
+            FaultAction::FailBefore
         } else {
-            Fate::Pass
+            FaultAction::Pass
         }
     });
     let report = lake.run_with(&options(RunMode::Incremental)).await;
@@ -208,7 +226,7 @@ async fn failed_vacuum_does_not_fail_the_run(#[values(EtagInput::BytesAndMetadat
     let (lake, _) = faulty(&bucket, |operation| {
         let is_optional =
             operation.key == keys::LAST_VACUUM || (operation.kind == OperationKind::Head && operation.key == keys::log_entry(1));
-        if is_optional { Fate::FailBefore } else { Fate::Pass }
+        if is_optional { FaultAction::FailBefore } else { FaultAction::Pass }
     });
     assert_eq!(lake.run_with(&options(RunMode::Incremental)).await.outcome, RunOutcome::Succeeded);
 }
@@ -225,7 +243,7 @@ async fn sources_are_never_written(#[values(EtagInput::BytesAndMetadata, EtagInp
             is_read || is_private || operation.key.starts_with("processed_data/"),
             "{operation:?}"
         );
-        Fate::Pass
+        FaultAction::Pass
     });
     lake.run().await;
     lake.run_in(RunMode::Full).await;
@@ -236,7 +254,7 @@ async fn sources_are_never_written(#[values(EtagInput::BytesAndMetadata, EtagInp
 async fn unavailable_store_fails_the_run_and_changes_nothing(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
     let bucket = edited(etags).await;
     let before = visible_state(&bucket).await;
-    let (lake, _) = faulty(&bucket, |_| Fate::FailBefore);
+    let (lake, _) = faulty(&bucket, |_| FaultAction::FailBefore);
     let report = lake.run_with(&options(RunMode::Incremental)).await;
     assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Failed, 1));
     assert_eq!(visible_state(&bucket).await, before);

@@ -21,7 +21,7 @@ use datalake_processor::{
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
-    faults::{Fate, Faulty, Operation, OperationKind},
+    faults::{FaultAction, Faulty, Operation, OperationKind},
     memory::{EtagInput, MemoryBucket},
     request_counter::RequestCounter,
 };
@@ -224,7 +224,7 @@ pub(crate) fn before_first<F: Future<Output = ()> + Send + 'static>(
         }
         .boxed()
     };
-    TestLake::with_faults(Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook), bucket)
+    TestLake::with_faults(Faulty::with_hook(Arc::new(bucket.clone()), |_| FaultAction::Pass, hook), bucket)
 }
 
 pub(crate) fn csv(first_name: &str, last_name: &str, birthts: i64) -> String {

@@ -8,7 +8,7 @@ use std::sync::{
 use datalake_core::{keys, run::RunMode};
 use datalake_processor::{options::RunOptions, run};
 use datalake_store::{
-    faults::{Fate, Faulty},
+    faults::{FaultAction, Faulty},
     memory::{EtagInput, Expiry, MemoryBucket},
 };
 use futures_util::FutureExt;
@@ -87,7 +87,7 @@ async fn paused_run(bucket: &MemoryBucket, request: u64, who: Others, pause: Sig
         }
         .boxed()
     };
-    let faulty = Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook);
+    let faulty = Faulty::with_hook(Arc::new(bucket.clone()), |_| FaultAction::Pass, hook);
     let lake = TestLake::with_faults(faulty, bucket);
     let options = RunOptions {
         jitter: || 0.0,

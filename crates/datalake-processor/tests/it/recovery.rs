@@ -16,7 +16,7 @@ use datalake_core::{
 use datalake_processor::options::RunOptions;
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
-    faults::{Fate, Faulty, OperationKind},
+    faults::{FaultAction, Faulty, OperationKind},
     folder::FolderBucket,
     memory::{EtagInput, MemoryBucket},
 };
@@ -154,7 +154,7 @@ async fn output_after_a_rollback_is_that_of_the_remaining_versions(
     assert_ne!(abandoned.id(), later.id());
 }
 
-/// The copied files have other inodes and modification times, so that all ETags differ.
+/// The copied files have other inodes and modification times, so all ETags differ.
 #[tokio::test]
 async fn copied_folder_needs_no_commit() {
     let folders = TempDir::new().unwrap();
@@ -220,7 +220,7 @@ async fn vacuum_record_dated_in_the_future_does_not_defer_the_vacuum(
     assert!(bucket.peek(keys::LAST_VACUUM).unwrap().meta.modified < present + SignedDuration::from_hours(9 * 24));
 }
 
-/// The first commit succeeds. An image is replaced before its copy is restored, so that the run starts over; then the second listing or the second
+/// The first commit succeeds. An image is replaced before its copy is restored, so the run starts over; then the second listing or the second
 /// commit fails.
 #[rstest]
 #[tokio::test(start_paused = true)]
@@ -247,9 +247,9 @@ async fn commit_is_reported_although_a_later_attempt_fails(
             _ => operation.key == keys::log_entry(2),
         };
         if is_second && operation.kind == failing {
-            Fate::FailBefore
+            FaultAction::FailBefore
         } else {
-            Fate::Pass
+            FaultAction::Pass
         }
     });
     let report = TestLake::with_faults(failing_store, &bucket)

@@ -11,7 +11,7 @@ use datalake_core::{
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
-    faults::{Fate, Faulty, Operation, OperationKind},
+    faults::{FaultAction, Faulty, Operation, OperationKind},
     memory::MemoryBucket,
 };
 use futures_util::FutureExt;
@@ -30,8 +30,8 @@ async fn denying(bucket: &MemoryBucket, names: &'static [&str]) -> (TestLake, Ar
         move |operation: &Operation| {
             let is_denied = names.iter().any(|name| operation.key == keys::source(name));
             match operation.kind == OperationKind::Get && is_denied && denies.load(Ordering::SeqCst) {
-                true => Fate::Deny,
-                false => Fate::Pass,
+                true => FaultAction::Deny,
+                false => FaultAction::Pass,
             }
         }
     };
@@ -59,7 +59,7 @@ async fn unreadable_source_is_rejected_with_its_cause() {
     let found = &open[0].reason(version.dataset()).found;
     assert!(found.contains("the store denies access (KMS.DisabledException)"), "{found}");
 
-    // A listing does not contain permissions, so that the source is read again. The reject is not counted as new.
+    // A listing does not contain permissions, so the source is read again. The reject is not counted as new.
     let again = lake.run().await;
     assert_eq!(
         (again.committed, again.counts.csv_read, again.counts.rejects_open),
@@ -120,7 +120,7 @@ async fn source_that_keeps_changing_is_rejected_as_unstable() {
         }
     };
     plain(&bucket).put("1.csv", csv("Ada", "Second", 1)).await;
-    let lake = TestLake::with_faults(Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook), &bucket);
+    let lake = TestLake::with_faults(Faulty::with_hook(Arc::new(bucket.clone()), |_| FaultAction::Pass, hook), &bucket);
     let report = lake.run().await;
     assert_eq!((report.outcome, report.counts.rejected), (RunOutcome::Succeeded, 1));
     assert_eq!(lake.rejects().await, ["1.csv unstable"]);
@@ -141,10 +141,10 @@ async fn first_run_without_a_readable_user_creates_no_table() {
     for id in ["1", "2"] {
         plain(&bucket).put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
     }
-    for fate in [Fate::Conflict, Fate::Vanish] {
+    for action in [FaultAction::Conflict, FaultAction::Vanish] {
         let script = move |operation: &Operation| match operation.kind == OperationKind::Get && operation.key.starts_with(keys::SOURCES) {
-            true => fate,
-            false => Fate::Pass,
+            true => action,
+            false => FaultAction::Pass,
         };
         let lake = TestLake::with_faults(Faulty::new(Arc::new(bucket.clone()), script), &bucket);
         // The options allow any number of rejects.

@@ -4,7 +4,7 @@ use datalake_core::{keys, run::RunMode};
 use datalake_processor::options::RunOptions;
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
-    faults::{Fate, Faulty, OperationKind},
+    faults::{FaultAction, Faulty, OperationKind},
     memory::{EtagInput, MemoryBucket},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -120,7 +120,7 @@ async fn staged_objects_of_dead_runs_are_removed(#[values(EtagInput::BytesAndMet
     assert!(!kept.contains_key(&proof) && !kept.contains_key("processed_data/users/part-left.parquet"));
 }
 
-/// Ages are those of the store's clock, so that a machine whose clock is a year ahead removes only old objects.
+/// Ages are those of the store's clock, so a machine whose clock is a year ahead removes only old objects.
 #[rstest]
 #[tokio::test]
 async fn wrong_clock_does_not_remove_recent_objects(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
@@ -159,8 +159,8 @@ async fn failed_vacuum_is_repeated_by_the_next_run(#[values(EtagInput::BytesAndM
     lake.run().await;
     write(&lake, &copy_key("4"), png("unlinked")).await;
     let faulty = Faulty::new(std::sync::Arc::new(bucket.clone()), |operation| match operation.kind {
-        OperationKind::Delete => Fate::FailBefore,
-        _ => Fate::Pass,
+        OperationKind::Delete => FaultAction::FailBefore,
+        _ => FaultAction::Pass,
     });
     vacuum_two_days_later(&TestLake::with_faults(faulty, &bucket)).await;
     assert!(lake.objects(COPIES).await.contains_key(&copy_key("4")));

@@ -22,7 +22,7 @@ pub(super) fn is_owned_by(pod: &Pod, job: &str) -> bool {
         .is_some_and(|name| name == job)
 }
 
-/// Whether the pod is bound to a node, so that its container may have started.
+/// Whether the pod is bound to a node, so its container may have started.
 pub(super) fn is_bound(pod: &Pod) -> bool {
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
     node.is_some_and(|node| !node.is_empty())

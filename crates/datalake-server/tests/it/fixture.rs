@@ -29,7 +29,7 @@ use datalake_runs::{disabled::DisabledLauncher, launcher::RunLauncher, runs::Run
 use datalake_server::serve;
 use datalake_store::{
     bucket::{Bucket, PutMode},
-    faults::{Fate, Faulty, Operation, OperationKind},
+    faults::{FaultAction, Faulty, Operation, OperationKind},
     memory::MemoryBucket,
 };
 use datalake_table::{
@@ -155,16 +155,16 @@ impl Lake {
         let written = Arc::clone(&writes);
         let reads = Arc::new(AtomicU64::new(0));
         let read = Arc::clone(&reads);
-        let fate = move |operation: &Operation| {
+        let script = move |operation: &Operation| {
             if matches!(operation.kind, OperationKind::Put | OperationKind::Copy | OperationKind::Delete) {
                 written.fetch_add(1, Ordering::SeqCst);
             } else {
                 read.fetch_add(1, Ordering::SeqCst);
             }
             if down.load(Ordering::SeqCst) {
-                Fate::FailBefore
+                FaultAction::FailBefore
             } else {
-                Fate::Pass
+                FaultAction::Pass
             }
         };
         let memory = MemoryBucket::new();
@@ -179,7 +179,7 @@ impl Lake {
             }
             .boxed()
         };
-        let bucket: Arc<dyn Bucket> = Arc::new(Faulty::with_hook(Arc::new(memory.clone()), fate, hook));
+        let bucket: Arc<dyn Bucket> = Arc::new(Faulty::with_hook(Arc::new(memory.clone()), script, hook));
         let table = Table::new(Arc::clone(&bucket));
         let clock = Clock::new(now);
         let watch = TableWatch::new(table.clone(), clock);

@@ -98,7 +98,7 @@ async fn pages_of_listed_sites_may_read() {
 }
 
 #[tokio::test]
-async fn host_names_that_are_not_allowed_are_misdirected_but_probes_are_answered() {
+async fn disallowed_host_returns_421_except_for_probes() {
     let mut lake = Lake::of_users().await;
     lake.parts.allowed_hosts = AllowedHosts::Loopback(["mybox".parse().unwrap()].into());
     for host in ["localhost:8080", "127.0.0.1", "mybox:1"] {

@@ -59,7 +59,7 @@ async fn concurrent_reads_share_requests() {
         ..Namespace::default()
     });
     let active = RunId::parse("active").unwrap();
-    // There is no watch here, so that the first read lists the Jobs itself.
+    // There is no watch here, so the first read lists the Jobs itself.
     assert!(launcher.find(&active).await.is_some());
     let (asked_before, begun) = (asked(&shared).len(), tokio::time::Instant::now());
     let found = futures_util::future::join_all((0..50).map(|_| launcher.find(&active))).await;
@@ -75,7 +75,7 @@ async fn concurrent_reads_share_requests() {
     assert_eq!(lists, 2);
 }
 
-/// From the first listing to a Job that is gone with its pods, so that only this server knows why it failed.
+/// From the first listing to a Job that is gone with its pods, so only this server knows why it failed.
 #[tokio::test]
 async fn watched_jobs_are_cached_past_their_end() {
     let versioned = |name: &str, version: &str, status: &Value| {

@@ -321,7 +321,7 @@ async fn the_declared_ids_are_those_that_there_can_be() {
 }
 
 #[tokio::test]
-async fn operations_say_whether_they_may_need_a_token() {
+async fn operations_declare_token_requirement() {
     let mut lake = Lake::of_users().await;
     let description = Description::of(&lake).await;
     // With or without a token: a server has one of the two.

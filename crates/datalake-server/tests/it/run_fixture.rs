@@ -28,7 +28,7 @@ use datalake_runs::{
 use datalake_server::serve;
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
-    faults::{Fate, Faulty},
+    faults::{FaultAction, Faulty},
     memory::MemoryBucket,
 };
 use datalake_table::table::Table;
@@ -85,14 +85,14 @@ impl Fixture {
         let launcher = ProcessLauncher::new(command, new_run_id, Clock::new(now));
         let is_store_down = Arc::new(AtomicBool::new(false));
         let is_down = Arc::clone(&is_store_down);
-        let fate = move |_: &_| {
+        let script = move |_: &_| {
             if is_down.load(Ordering::SeqCst) {
-                Fate::FailBefore
+                FaultAction::FailBefore
             } else {
-                Fate::Pass
+                FaultAction::Pass
             }
         };
-        let router = router(Arc::new(Faulty::new(Arc::new(bucket.clone()), fate)), Arc::new(launcher.clone()));
+        let router = router(Arc::new(Faulty::new(Arc::new(bucket.clone()), script)), Arc::new(launcher.clone()));
         Self {
             dir,
             launcher,

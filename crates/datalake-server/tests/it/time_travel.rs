@@ -306,7 +306,7 @@ async fn shutdown_answers_clients_that_wait_for_a_version() {
     );
 }
 
-/// Time is paused and jumps to the next timer, so that waits take no time.
+/// Time is paused and jumps to the next timer, so waits take no time.
 #[tokio::test(start_paused = true)]
 async fn min_version_waits() {
     let lake = lake_until(0).await;

@@ -19,7 +19,10 @@ thread_local! {
 }
 
 /// The folder of the copies.
-pub(super) const COPIES: &str = "processed_data/images/";
+pub(super) fn copies() -> &'static str {
+    let [folder, ..] = Dataset::users().files()[0].path("");
+    folder
+}
 
 /// The age of a recorded intent after which other runs may remove the copies.
 const INTENT_AGE_MAX: SignedDuration = SignedDuration::from_hours(1);
@@ -132,7 +135,7 @@ pub(crate) fn check_copies(store: &MemoryBucket, found: &Loaded) -> Result<(), V
 /// Every copy is linked by a row, and no recorded intent remains.
 pub(crate) fn check_leftovers(store: &MemoryBucket, found: &Loaded) -> Result<(), Violation> {
     let leftover = |key: &str| Err(violation(Invariant::NoLeftovers, format!("{key} was not removed")));
-    for copy in store.peek_all(COPIES) {
+    for copy in store.peek_all(copies()) {
         let is_linked = keys::parse_image(Dataset::users(), &copy.meta.key)
             .is_some_and(|user_id| found.rows.iter().any(|row| row.user_id == user_id.as_str() && row.image.is_some()));
         if !is_linked {

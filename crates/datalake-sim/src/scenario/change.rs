@@ -3,7 +3,7 @@
 use datalake_core::keys;
 
 use crate::{
-    sources::{broken_csv, broken_png, csv, png},
+    sources::{broken_csv, broken_png, csv, declaration, png},
     world::Edit,
 };
 
@@ -28,11 +28,13 @@ pub enum Change {
     RejectImage,
     /// The same bytes are stored again.
     Touch,
+    /// A declaration of the same sources, with another type and a derived column.
+    Declare,
 }
 
 impl Change {
     /// Every kind of change.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Add,
         Self::Values,
         Self::Delete,
@@ -42,6 +44,7 @@ impl Change {
         Self::Reject,
         Self::RejectImage,
         Self::Touch,
+        Self::Declare,
     ];
 
     /// The name in scenarios.
@@ -56,6 +59,7 @@ impl Change {
             Self::Reject => "reject",
             Self::RejectImage => "reject-image",
             Self::Touch => "touch",
+            Self::Declare => "declare",
         }
     }
 
@@ -71,6 +75,7 @@ impl Change {
             Self::Reject => vec![put("1.csv", broken_csv("one"))],
             Self::RejectImage => vec![put("1.png", broken_png("one"))],
             Self::Touch => vec![salted("1.csv", csv("One"), 7), salted("1.png", png("one"), 7)],
+            Self::Declare => vec![declare("string")],
         }
     }
 
@@ -83,10 +88,11 @@ impl Change {
             Self::Link => vec![remove("3.png")],
             Self::Unlink | Self::Replace | Self::RejectImage => vec![put("1.png", png("one"))],
             Self::Touch => vec![put("1.csv", csv("One")), put("1.png", png("one"))],
+            Self::Declare => vec![undeclare()],
         }
     }
 
-    /// The edits that make the changed sources invalid.
+    /// The edits that make the changed sources invalid, or the declaration another one.
     pub(super) fn invalidate(self) -> Vec<Edit> {
         match self {
             Self::Add => vec![put("5.csv", broken_csv("spoiled"))],
@@ -94,6 +100,8 @@ impl Change {
             Self::Delete => vec![put("2.csv", broken_csv("spoiled"))],
             Self::Link => vec![put("3.png", broken_png("spoiled"))],
             Self::Unlink | Self::Replace | Self::RejectImage | Self::Touch => vec![put("1.png", broken_png("spoiled"))],
+            // An invalid declaration would end every run; this one is valid, and changes the columns again.
+            Self::Declare => vec![declare("integer")],
         }
     }
 }
@@ -101,6 +109,24 @@ impl Change {
 /// Replaces a source.
 pub(crate) fn put(name: &str, bytes: bytes::Bytes) -> Edit {
     salted(name, bytes, 0)
+}
+
+/// Declares the dataset, with this type of birth times.
+pub(crate) fn declare(birth_type: &str) -> Edit {
+    Edit {
+        key: keys::DECLARATION.to_owned(),
+        bytes: Some(declaration(birth_type)),
+        salt: 0,
+    }
+}
+
+/// Removes the declaration.
+pub(crate) fn undeclare() -> Edit {
+    Edit {
+        key: keys::DECLARATION.to_owned(),
+        bytes: None,
+        salt: 0,
+    }
 }
 
 /// Replaces a source. In stores with unique ETags, each salt gives a different ETag for the same bytes.

@@ -10,12 +10,12 @@ use crate::{
     bucket::{Bucket, Etag, Metadata, PutMode},
     contract::objects::pattern,
     error::StoreError,
-    faults::{Fate, Faulty, OperationKind},
+    faults::{FaultAction, Faulty, OperationKind},
 };
 
 const WRITERS: usize = 64;
 
-/// The create is the only lock of a commit, so that it gets the most rounds. A folder takes 3 s for them, MinIO and versitygw 40 s.
+/// The create is the only lock of a commit, so it gets the most rounds. A folder takes 3 s for them, MinIO and versitygw 40 s.
 const CREATE_ROUNDS: usize = 200;
 const UPDATE_ROUNDS: usize = 20;
 
@@ -175,8 +175,8 @@ pub async fn large_create_of_an_existing_object_is_a_conflict(bucket: Arc<dyn Bu
 /// A put whose response was lost takes effect.
 pub async fn put_with_a_lost_response_takes_effect(bucket: Arc<dyn Bucket>) {
     let lossy = Faulty::new(Arc::clone(&bucket), |operation| match operation.kind {
-        OperationKind::Put => Fate::FailAfter,
-        _ => Fate::Pass,
+        OperationKind::Put => FaultAction::FailAfter,
+        _ => FaultAction::Pass,
     });
     let result = lossy.put("lost/1", "a".into(), PutMode::Create, &Metadata::new()).await;
     assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");

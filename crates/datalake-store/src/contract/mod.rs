@@ -1,6 +1,6 @@
 //! The contract of [`crate::bucket::Bucket`] as a test suite for every store, with one case for each property that the product relies on.
 //!
-//! A case takes a store and uses its own prefix, so that several cases can share a bucket. A store's tests run them with
+//! A case takes a store and uses its own prefix, so several cases can share a bucket. A store's tests run them with
 //! [`crate::store_contract`].
 
 mod conditions;

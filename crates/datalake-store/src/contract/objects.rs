@@ -211,7 +211,7 @@ pub async fn unusual_names_are_not_interpreted(bucket: Arc<dyn Bucket>) {
     check_names(bucket, "awkward/", &names).await;
 }
 
-/// Names with control characters work. XML 1.0 cannot contain them, so that a listing must be encoded.
+/// Names with control characters work. XML 1.0 cannot contain them, so a listing must be encoded.
 pub async fn control_characters_in_names_are_listed(bucket: Arc<dyn Bucket>) {
     let names = ["a\u{1}b", "a\nb", "a\tb", "a\u{7f}b"].map(ToOwned::to_owned);
     check_names(bucket, "control/", &names).await;

@@ -70,7 +70,7 @@ pub(super) fn naming_error(key: &str, path: &Path, error: io::Error) -> StoreErr
 /// The store's error for a file system without hard links.
 pub(super) fn no_hard_links(key: &str, root: &Path, failure: &io::Error) -> StoreError {
     let reason = format!(
-        "the file system of {} has no hard links (FAT, exFAT and some network shares have none), so that concurrent runs could overwrite \
+        "the file system of {} has no hard links (FAT, exFAT and some network shares have none), so concurrent runs could overwrite \
          each other's commit; store the lake on another file system, or pass --single-writer and make sure that only one run is active",
         root.display()
     );

@@ -2,7 +2,7 @@
 //!
 //! An ETag consists of the file's inode, size and modification time in ns. That is enough for files that this store writes, because it
 //! makes each modification time unique. For other files, all three can be those of an earlier file: `tar`, `rsync -a` and `cp -p` set the
-//! modification time, and a file system gives a freed inode to the next file. Only the system sets the change time, so that ETags of
+//! modification time, and a file system gives a freed inode to the next file. Only the system sets the change time, so ETags of
 //! sources contain it as well.
 //!
 //! A link, a rename and a change of the mode also set the change time. The source then counts as changed, and is read again.
@@ -59,7 +59,7 @@ pub(super) fn etag_of(key: &str, file: &FileMetadata) -> Etag {
 
 /// The ETag of a file that was described when it was written, and has been linked or renamed since.
 pub(super) fn etag_of_written(key: &str, written: &FileMetadata, now: &FileMetadata) -> Etag {
-    // If the owner has already edited the file, this ETag belongs to neither state, so that the edit is detected.
+    // If the owner has already edited the file, this ETag belongs to neither state, so the edit is detected.
     named(key, &content_name(written), now)
 }
 

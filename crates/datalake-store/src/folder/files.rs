@@ -17,7 +17,7 @@ use super::{
 use crate::{
     bucket::{Etag, Metadata, ObjectMeta},
     error::StoreError,
-    unique::unique,
+    unique_name::unique_name,
 };
 
 /// The root folder of a store and its staging folder.
@@ -157,7 +157,7 @@ impl Files {
         };
         let failed = |error| self.staging.unless_expired(key, failed(error));
         let folder = self.staging.folder().map_err(failed)?;
-        let id = unique();
+        let id = unique_name();
         let path = folder.join(id.simple().to_string());
         let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
         let described = file.metadata().map_err(failed)?;
@@ -171,7 +171,7 @@ impl Files {
         written.described = written.file.metadata().map_err(failed)?;
         if let Staging::Shared(folder) = &self.staging {
             self.leftovers.call_once(|| {
-                // A remaining file only takes space, so that a failure here does not fail the write.
+                // A remaining file only takes space, so a failure here does not fail the write.
                 let _removed_later = staging::remove_old_files(folder, &written.described);
             });
         }
@@ -210,7 +210,7 @@ impl Files {
         written.etag(key).map_err(failed)
     }
 
-    /// Links the file in its own folder, which is writable, so that a failure shows that the file system has no hard links.
+    /// Links the file in its own folder, which is writable, so a failure shows that the file system has no hard links.
     fn try_hard_link(written: &Written) -> io::Result<()> {
         let beside = written.path.with_extension("link");
         fs::hard_link(&written.path, &beside)?;
@@ -277,7 +277,7 @@ impl Files {
     }
 
     fn remove_metadata(&self, etag: &Etag) {
-        // Metadata is only read by the ETag of an existing object, so that a remaining file does no harm.
+        // Metadata is only read by the ETag of an existing object, so a remaining file does no harm.
         let _may_lack_links = fs::remove_file(self.side_file(etag));
     }
 

@@ -31,7 +31,7 @@ use crate::{
         stable_read::{describe_within, read_stable},
         staging::Fence,
     },
-    key_text::key_text,
+    key_encoding::key_text,
     request_counter::{PAGE_OBJECTS, RequestCounter},
 };
 
@@ -206,7 +206,7 @@ impl Bucket for FolderBucket {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
-    // The work does not panic, so that this is an error of a runtime that is shutting down.
+    // The work does not panic, so this is an error of a runtime that is shutting down.
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
         Err(StoreError::Unavailable {
             key: String::new(),

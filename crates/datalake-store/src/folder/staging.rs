@@ -5,8 +5,8 @@
 //! of it, a delete is a rename into it. When the folder was swept, each of these fails, however long the process was paused before the
 //! call.
 //!
-//! A sweep compares the marker of a fence with a file that was just written, so that no other clock is involved. It must never remove a
-//! folder in place: it first renames the folder, which is atomic, so that no path into the folder is valid from then on.
+//! A sweep compares the marker of a fence with a file that was just written, so no other clock is involved. It must never remove a
+//! folder in place: it first renames the folder, which is atomic, so no path into the folder is valid from then on.
 
 use std::{
     ffi::OsStr,
@@ -18,7 +18,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::{bucket::STAGED_AGE_MAX, error::StoreError, unique::unique};
+use crate::{bucket::STAGED_AGE_MAX, error::StoreError, unique_name::unique_name};
 
 /// The private folder of the store, which is never listed.
 pub(super) const PRIVATE: &str = ".datalake";
@@ -67,7 +67,7 @@ impl Staging {
     /// Removes the file of an object.
     pub(super) fn remove(&self, path: &Path) -> io::Result<()> {
         let Self::Fenced(fence) = self else { return fs::remove_file(path) };
-        let removed = fence.folder.join(unique().simple().to_string());
+        let removed = fence.folder.join(unique_name().simple().to_string());
         fs::rename(path, &removed)?;
         // The object is gone. The file is removed with the fence at the latest.
         let _removed_later = fs::remove_file(removed);
@@ -86,7 +86,7 @@ impl Fence {
     pub(super) fn new(root: &Path) -> io::Result<(Self, Timestamp)> {
         let fences = root.join(PRIVATE).join("fences");
         fs::create_dir_all(&fences)?;
-        let folder = fences.join(unique().simple().to_string());
+        let folder = fences.join(unique_name().simple().to_string());
         fs::create_dir(&folder)?;
         let fence = Self { folder };
         let marker = create(&fence.folder.join(MARKER))?;
@@ -114,7 +114,7 @@ impl Drop for Fence {
 pub(super) fn sweep(root: &Path) -> io::Result<u64> {
     let shared = shared_folder(root);
     fs::create_dir_all(&shared)?;
-    let path = shared.join(unique().simple().to_string());
+    let path = shared.join(unique_name().simple().to_string());
     let newest = create(&path)?;
     fs::remove_file(&path)?;
     let fences = sweep_fences(&root.join(PRIVATE).join("fences"), &newest)?;

@@ -15,7 +15,7 @@ use super::{
     files::Files,
     staging::PRIVATE,
 };
-use crate::{bucket::ObjectMeta, error::StoreError, key_text::key_text};
+use crate::{bucket::ObjectMeta, error::StoreError, key_encoding::key_text};
 
 /// "Too many levels of symbolic links", which `io::ErrorKind` does not name in stable Rust.
 const LINK_LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };

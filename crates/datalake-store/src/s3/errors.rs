@@ -73,7 +73,7 @@ where
     }
     let code = code.as_deref();
     match status {
-        // The error of a copy or completion may be in a response with status 200, so that only the code identifies it.
+        // The error of a copy or completion may be in a response with status 200, so only the code identifies it.
         _ if code == Some("PreconditionFailed") => Failure::Final(StoreError::Conflict { key }),
         _ if code == Some("NoSuchUpload") => Failure::UploadGone(unavailable(client, attempts, error)),
         _ if code == Some("NoSuchKey") => Failure::Final(StoreError::NotFound { key }),

@@ -2,7 +2,7 @@
 //!
 //! A write through a fence is signed in its query, like a presigned URL, with the fence's time as the signing time and [`FENCE_LIFETIME`]
 //! as the expiry. After the expiry the server rejects the request, however long this process was paused before sending it. All attempts of
-//! a request have the same signature. The time comes from the `Date` of a response, so that the clock of this machine, which may be wrong,
+//! a request have the same signature. The time comes from the `Date` of a response, so the clock of this machine, which may be wrong,
 //! is not involved.
 
 use std::time::SystemTime;

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     bucket::{ObjectKind, ObjectMeta},
     error::StoreError,
-    key_text::key_text,
+    key_encoding::key_text,
     request_counter::PAGE_OBJECTS,
 };
 
@@ -124,7 +124,7 @@ fn describe(client: &BucketClient, object: &Object, is_encoded: bool, last: &mut
         raw.as_bytes().to_vec()
     };
     let key = key_text(&bytes);
-    // A server that does not encode keys writes this character for those that XML cannot contain, so that the order of such a key is unknown.
+    // A server that does not encode keys writes this character for those that XML cannot contain, so the order of such a key is unknown.
     if !is_encoded && key.contains(char::REPLACEMENT_CHARACTER) {
         return object_meta(client, object, &key);
     }

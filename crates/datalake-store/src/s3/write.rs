@@ -19,7 +19,7 @@ use super::{
 use crate::{
     bucket::{Etag, Metadata, PutMode},
     error::StoreError,
-    unique::unique,
+    unique_name::unique_name,
 };
 
 /// The characters that are not encoded in the header that names a copy's source.
@@ -31,7 +31,7 @@ pub(super) async fn put(client: &BucketClient, key: &str, bytes: Bytes, mode: Pu
         PutMode::Update(etag) => (None, Some(quoted(&etag))),
         PutMode::Replace => (None, None),
     };
-    let writer = unique().simple().to_string();
+    let writer = unique_name().simple().to_string();
     let mut metadata = metadata.clone();
     metadata.insert(WRITER_METADATA.to_owned(), writer.clone());
     let put = PutRequest {
@@ -148,7 +148,7 @@ pub(super) async fn delete(client: &BucketClient, key: &str, if_match: Option<&E
         return Err(StoreError::Conflict { key: key.to_owned() });
     }
     match delete_once(client, key, if_match.map(quoted)).await {
-        // The store rejects the condition, so that the comparison above has to be enough.
+        // The store rejects the condition, so the comparison above has to be enough.
         Err(error) if if_match.is_some() && error.is_not_supported() => delete_once(client, key, None).await,
         deleted => deleted,
     }

@@ -104,7 +104,7 @@ async fn missing_folder_is_reported_with_a_remedy() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("/nowhere/at/all") && error.contains("datalake init"), "{error}");
-    // The object may exist when the folder is available again, so that it is not reported as missing.
+    // The object may exist when the folder is available again, so it is not reported as missing.
     let denied = [bucket.get("a", None, None).await.err(), bucket.head("a").await.err()];
     assert!(
         denied.iter().all(|error| matches!(error, Some(StoreError::Denied { .. }))),
@@ -159,7 +159,7 @@ async fn source_replaced_with_equal_size_and_time_has_another_etag() {
     assert!(matches!(stale, Err(StoreError::Conflict { .. })), "{stale:?}");
 }
 
-/// A link and a rename set the change time of a source, so that its ETag is known only after them.
+/// A link and a rename set the change time of a source, so its ETag is known only after them.
 #[tokio::test]
 async fn put_of_a_source_returns_the_listed_etag() {
     let folder = folder();

@@ -1,4 +1,4 @@
-//! The clock of an S3 server in this process, which tests can set. s3s uses the machine's clock, so that the expiry is checked here first.
+//! The clock of an S3 server in this process, which tests can set. s3s uses the machine's clock, so the expiry is checked here first.
 
 use std::sync::{
     Arc,

@@ -78,7 +78,7 @@ async fn denials_name_cause_and_remedy() {
         for part in parts {
             assert!(error.to_string().contains(part), "{part}: {error}");
         }
-        assert_eq!(request_count.load(Ordering::SeqCst), 1, "retrying does not help: {error}");
+        assert_eq!(request_count.load(Ordering::SeqCst), 1, "retrying will not help: {error}");
     }
 }
 
@@ -172,7 +172,7 @@ async fn endpoint_that_is_not_an_s3_server_is_named() {
             assert!(matches!(error, StoreError::Invalid { .. }), "{error:?}");
             assert!(is_named.iter().all(|part| message.contains(part)), "{message}");
         }
-        assert_eq!(request_count.load(Ordering::SeqCst), 2, "retrying does not help");
+        assert_eq!(request_count.load(Ordering::SeqCst), 2, "retrying will not help");
     }
     // A page of a proxy in front of a store that is down.
     let (bucket, _) = canned(vec![|| with(status(502, "<html>"), &[("content-type", "text/html")])]);

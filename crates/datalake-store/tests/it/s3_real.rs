@@ -193,7 +193,7 @@ async fn open_lossy(method: &'static str, part: &'static str) -> (Arc<dyn Bucket
 }
 
 /// Forwards the bytes of one connection in both directions, until the server starts a response that is to be lost: then closes both ends.
-/// With HTTP/1.1, a response ends before the next request starts, so that the first bytes after a response are the start of a request.
+/// With HTTP/1.1, a response ends before the next request starts, so the first bytes after a response are the start of a request.
 async fn forward(mut client: TcpStream, is_lost: impl Fn(&str) -> bool) {
     let authority = endpoint().trim_start_matches("http://").trim_end_matches('/').to_owned();
     let mut server = TcpStream::connect(authority).await.expect("the server listens");

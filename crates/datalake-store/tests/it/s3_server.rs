@@ -1,7 +1,7 @@
 //! An S3 server in this process: `s3s` implements the protocol, `s3s-fs` stores bytes, ETags and metadata and supports multipart uploads.
 //!
 //! s3s-fs 0.14 differs from S3 in four points, which are fixed here, so that the whole contract suite can run on it:
-//! - it uses keys as paths: here a key is stored under its digest, so that it can have any length, and be a prefix of another key;
+//! - it uses keys as paths: here a key is stored under its digest, so it can have any length, and be a prefix of another key;
 //! - it checks a condition and writes in two steps, and writes an object and its attributes separately: here requests wait for each other;
 //! - it ignores the conditions of a get and a delete: here they are checked;
 //! - it lists objects without their ETags, and does not encode a listing: here listings are made from what was written.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datalake_store::{
     bucket::Bucket,
-    faults::{Fate, Faulty},
+    faults::{FaultAction, Faulty},
     memory::MemoryBucket,
     single_writer::SingleWriter,
     store_contract,
@@ -12,7 +12,7 @@ use datalake_store::{
 
 #[expect(clippy::unused_async, reason = "the suite takes a future")]
 async fn open() -> Arc<dyn Bucket> {
-    let without_conditions = Faulty::new(Arc::new(MemoryBucket::new()), |_| Fate::RefuseCondition);
+    let without_conditions = Faulty::new(Arc::new(MemoryBucket::new()), |_| FaultAction::RefuseCondition);
     Arc::new(SingleWriter::new(Arc::new(without_conditions)))
 }
 

@@ -152,7 +152,7 @@ impl<'de> Deserialize<'de> for Bounds {
     }
 }
 
-/// The `commitInfo` of this product. The protocol does not define its fields, so that those of other engines are read as JSON: see
+/// The `commitInfo` of this product. The protocol does not define its fields, so those of other engines are read as JSON: see
 /// [`OwnInfo::of`].
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

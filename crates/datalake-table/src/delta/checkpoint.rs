@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datalake_core::keys;
+use datalake_core::{count::count, keys};
 use datalake_store::{
     bucket::{Bucket, Metadata as ObjectMetadata, PutMode},
     error::StoreError,
@@ -119,7 +119,7 @@ pub(crate) async fn write(bucket: &Arc<dyn Bucket>, version: &Version) -> Result
         return Ok(());
     }
     let actions = actions(&version.0, fenced.store_time);
-    let size = u64::try_from(actions.len()).unwrap_or(u64::MAX);
+    let size = count(actions.len());
     let bytes = blocking({
         let key = key.clone();
         move || encode(&key, &actions)
@@ -167,7 +167,7 @@ async fn exists(bucket: &Arc<dyn Bucket>, key: &str) -> Result<bool, TableError>
 }
 
 pub(crate) async fn read_last_checkpoint(bucket: &Arc<dyn Bucket>) -> Result<Option<u64>, TableError> {
-    // The document only saves requests, so that a damaged or oversized one is ignored.
+    // The document only saves requests, so a damaged or oversized one is ignored.
     let object = match find(bucket, keys::LAST_CHECKPOINT, POINTER_BYTES_MAX).await {
         Err(TableError::Corrupt { .. }) => None,
         object => object?,
@@ -204,7 +204,7 @@ fn actions(state: &State, now: Timestamp) -> Vec<Action> {
         txn: Some(transaction.clone()),
         ..Action::default()
     });
-    // A checkpoint describes a state, so that none of its actions is a data change.
+    // A checkpoint describes a state, so none of its actions is a data change.
     let removes = state.tombstones.values().filter(kept);
     let removes = removes.map(|remove| Action {
         remove: Some(Remove {

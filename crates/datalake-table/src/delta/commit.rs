@@ -15,7 +15,7 @@ use datalake_store::{
     bucket::{Bucket, Metadata, Object, PutMode},
     error::StoreError,
     simulation::{self, Bug},
-    unique::unique,
+    unique_name::unique_name,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -43,7 +43,7 @@ const ENGINE: &str = concat!("datalake/", env!("CARGO_PKG_VERSION"));
 /// After a put with an unknown outcome, the entry is read, and put again if it does not exist. The store has its own backoff.
 const PUT_ATTEMPTS_MAX: u32 = 3;
 
-/// Files that were staged longer ago are not committed. Cleanup removes files that no entry names after two days at the earliest, so that
+/// Files that were staged longer ago are not committed. Cleanup removes files that no entry names after two days at the earliest, so
 /// an entry never names a missing file.
 const STAGED_AGE_MAX: SignedDuration = SignedDuration::from_hours(12);
 
@@ -192,7 +192,7 @@ async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &Co
     };
     let mut puts = 1;
     loop {
-        // The store retries requests itself, so that a conflict or an expiry may be caused by the effect of an earlier attempt of the same
+        // The store retries requests itself, so a conflict or an expiry may be caused by the effect of an earlier attempt of the same
         // put.
         let mode = if simulation::has(Bug::CommitReplacesEntry) {
             PutMode::Replace
@@ -288,7 +288,7 @@ fn actions(
 ) -> Result<Vec<Action>, serde_json::Error> {
     let now_ms = details.committed_at.as_millisecond();
     let metadata = match base {
-        None => Some(schema::metadata(unique().to_string(), now_ms, &staged.schema, &rejects)),
+        None => Some(schema::metadata(unique_name().to_string(), now_ms, &staged.schema, &rejects)),
         Some(base)
             if base.0.metadata.rejects_state() != rejects
                 || !staged.schema.is_of(&base.0.metadata)
@@ -350,7 +350,7 @@ fn commit_info(base: Option<&Version>, staged: &Staged, rejects_path: Option<Str
             mode: details.mode,
             counts: details.counts.clone(),
             rejects: rejects_path,
-            writer_id: unique().to_string(),
+            writer_id: unique_name().to_string(),
             base: base.map(|base| base.digest().to_string()),
         },
     }

@@ -6,7 +6,7 @@ use datalake_core::keys;
 
 use crate::delta::actions::Add;
 
-/// A data file of the table. Files are immutable, so that two values with the same path are equal.
+/// A data file of the table. Files are immutable, so two values with the same path are equal.
 #[derive(Clone, Debug)]
 pub struct DataFile {
     /// The path in the log: relative to the table's root, percent-encoded.
@@ -48,13 +48,13 @@ impl PartialEq for DataFile {
 
 impl Eq for DataFile {}
 
-/// Decodes a path of the log. The protocol uses URIs, so that paths of other engines may contain `%20`.
+/// Decodes a path of the log. The protocol uses URIs, so paths of other engines may contain `%20`.
 pub(crate) fn percent_decoded(path: &str) -> String {
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8();
     decoded.map_or_else(|_| path.to_owned(), Into::into)
 }
 
-/// Groups consecutive data files whose ranges of user IDs overlap. Files of this product never overlap, so that each is a cluster by
+/// Groups consecutive data files whose ranges of user IDs overlap. Files of this product never overlap, so each is a cluster by
 /// itself. `data_files` are in the order of a version.
 pub(crate) fn clusters(data_files: &[Arc<DataFile>]) -> impl Iterator<Item = &[Arc<DataFile>]> {
     let mut clusters = Vec::new();

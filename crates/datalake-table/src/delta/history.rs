@@ -1,7 +1,7 @@
 //! The history of one user's row, from the log and as few data files as possible.
 //!
 //! One pass over the log finds the files that may contain the row in each version. Then the files are read from the newest version back. A
-//! row names the run that changed it last, so that the versions since that run need no read, unless another engine made one of them.
+//! row names the run that changed it last, so the versions since that run need no read, unless another engine made one of them.
 
 use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc};
 
@@ -27,10 +27,10 @@ use crate::{
 /// Six weeks of hourly runs; the log keeps one week. The entries are read one after the other.
 const VERSIONS_MAX: u64 = 1_000;
 
-/// Reading and decoding a data file takes over a tenth of a second, so that a history takes a few seconds at most.
+/// Reading and decoding a data file takes over a tenth of a second, so a history takes a few seconds at most.
 const FILE_READS_MAX: usize = 32;
 
-/// Entries are small, so that concurrent reads hide latency without using much memory.
+/// Entries are small, so concurrent reads hide latency without using much memory.
 const ENTRIES_IN_FLIGHT: usize = 8;
 
 /// A state of a user's row.

@@ -28,7 +28,7 @@ use crate::{
 
 /// Cleanup may remove objects while they are read. Each attempt starts with a new listing, and cleanups are a day apart.
 const LOAD_ATTEMPTS_MAX: u32 = 3;
-/// Entries are small, so that concurrent reads hide latency without using much memory.
+/// Entries are small, so concurrent reads hide latency without using much memory.
 const ENTRIES_IN_FLIGHT: usize = 8;
 
 /// The objects to read for a version.
@@ -209,8 +209,8 @@ async fn load_planned(bucket: &Arc<dyn Bucket>, listing: &Listing, plan: &LoadPl
     let mut replay = Replay::default();
     let mut digest = None;
     if let Some(version) = plan.checkpoint {
-        // A checkpoint has no commitInfo, so that the entry of its version is read as well, if it still exists. The entry is read first: if
-        // an operator replaces both in between, the state is the new one and the digest the old one, so that a commit finds that its base
+        // A checkpoint has no commitInfo, so the entry of its version is read as well, if it still exists. The entry is read first: if
+        // an operator replaces both in between, the state is the new one and the digest the old one, so a commit finds that its base
         // is gone. In the other order, a commit would use the new entry as its base with changes of the old state.
         let entry = if listing.entries.contains(&version) {
             find_entry(bucket, version).await?

@@ -98,14 +98,14 @@ pub(crate) fn value_column<'a>(column: &Column, values: impl Iterator<Item = Opt
     clippy::needless_pass_by_value,
     reason = "a decoder owns the bytes; only simulations decode them twice"
 )]
-pub(crate) fn read(key: &str, bytes: Bytes, wanted: &[Wanted<'_>]) -> Result<DataFrame, TableError> {
+pub(crate) fn read(key: &str, bytes: Bytes, wanted: &[RequestedColumn<'_>]) -> Result<DataFrame, TableError> {
     simulation::memoize("parquet_columns::read", (&bytes, wanted), || read_now(key, bytes.clone(), wanted))
 }
 
 /// A column that is read, and its type; none if it is read in the type that it has.
-pub(crate) type Wanted<'a> = (&'a str, Option<ColumnType>);
+pub(crate) type RequestedColumn<'a> = (&'a str, Option<ColumnType>);
 
-fn read_now(key: &str, bytes: Bytes, wanted: &[Wanted<'_>]) -> Result<DataFrame, TableError> {
+fn read_now(key: &str, bytes: Bytes, wanted: &[RequestedColumn<'_>]) -> Result<DataFrame, TableError> {
     let failed = |error: PolarsError| TableError::undecodable(key, "the file is not valid Parquet", error);
     let mut reader = ParquetReader::new(Cursor::new(bytes));
     let schema = reader.schema().map_err(failed)?;

@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use crate::{
     delta::{
         actions::{Bounds, Stats},
-        parquet_columns::{self, Columns, Wanted, long_column, string_column, timestamp_column, value_column},
+        parquet_columns::{self, Columns, RequestedColumn, long_column, string_column, timestamp_column, value_column},
         recorded_sources::RecordedSources,
         schema::{Column, ColumnType, ObjectColumns, RUN_ID, TableSchema},
     },
@@ -101,7 +101,7 @@ fn stats(schema: &TableSchema, rows: &[Row]) -> Stats {
     }
 }
 
-/// The least or the greatest value of a column, as statistics contain it. None without a value.
+/// The minimum or the maximum of a column, as statistics contain it. None without a value.
 fn bound(rows: &[Row], index: usize, is_least: bool) -> Option<Json> {
     let Some(index) = index.checked_sub(1) else {
         let row = if is_least { rows.first() } else { rows.last() };
@@ -162,7 +162,7 @@ impl<'a> Objects<'a> {
     }
 }
 
-fn wanted(columns: &[Column]) -> Vec<Wanted<'_>> {
+fn wanted(columns: &[Column]) -> Vec<RequestedColumn<'_>> {
     columns.iter().map(|column| (&*column.name, Some(column.kind))).collect()
 }
 
@@ -239,7 +239,7 @@ pub(crate) fn recorded_sources(schema: &TableSchema, key: &str, bytes: Bytes) ->
 
 /// The columns that readers see, sorted by ID.
 pub(crate) fn display_columns(schema: &TableSchema, key: &str, bytes: Bytes) -> Result<DataFrame, TableError> {
-    let frame = parquet_columns::read(key, bytes, &wanted(schema.shown()))?;
+    let frame = parquet_columns::read(key, bytes, &wanted(schema.visible_columns()))?;
     let id = schema.id();
     let ids = Columns { key, frame: &frame }.strings(id)?;
     if ids.iter().is_sorted() {

@@ -12,14 +12,14 @@ use datalake_core::{
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     simulation,
-    unique::unique,
+    unique_name::unique_name,
 };
 use jiff::Timestamp;
 
 use crate::{
     delta::{
         decode, log,
-        parquet_columns::{self, Columns, Wanted, long_column, string_column, timestamp_column},
+        parquet_columns::{self, Columns, RequestedColumn, long_column, string_column, timestamp_column},
         schema::ColumnType,
         version::Version,
     },
@@ -77,7 +77,7 @@ pub(crate) async fn write(
         return Ok(Some(path.to_owned()));
     }
     let bytes = encode(rejects)?;
-    let key = keys::rejects_file(&unique().to_string(), crc32fast::hash(&bytes));
+    let key = keys::rejects_file(&unique_name().to_string(), crc32fast::hash(&bytes));
     bucket.put(&key, bytes, PutMode::Create, &Metadata::new()).await?;
     Ok(key.strip_prefix(keys::TABLE).map(str::to_owned))
 }
@@ -119,7 +119,7 @@ const COLUMNS: [&str; 20] = [
 ];
 
 /// Files of earlier formats do not have all columns, which then contain only nulls.
-fn wanted(name: &str) -> Wanted<'_> {
+fn wanted(name: &str) -> RequestedColumn<'_> {
     let kind = match name {
         SIZE | LINE | COLUMN | BYTE_OFFSET | EXCERPT_OFFSET | IMAGE_SIZE => ColumnType::Long,
         VALID_FROM | SINCE => ColumnType::Timestamp,

@@ -164,7 +164,7 @@ impl TableSchema {
     }
 
     /// The columns that readers see: values and the keys of files.
-    pub(crate) fn shown(&self) -> &[Column] {
+    pub(crate) fn visible_columns(&self) -> &[Column] {
         &self.columns[..self.dataset.columns().len() + self.dataset.files().len()]
     }
 
@@ -194,7 +194,7 @@ impl TableSchema {
     }
 
     fn object(&self, index: usize) -> ObjectColumns<'_> {
-        let first = self.shown().len() + 3 * index;
+        let first = self.visible_columns().len() + 3 * index;
         ObjectColumns {
             etag: &self.columns[first].name,
             size: &self.columns[first + 1].name,
@@ -383,7 +383,7 @@ fn check_format(metadata: &Metadata) -> Result<(), TableError> {
     }
 }
 
-/// Fails for a column of another engine that is not nullable or is computed. Rewritten data files do not contain such a column, so that
+/// Fails for a column of another engine that is not nullable or is computed. Rewritten data files do not contain such a column, so
 /// readers see nulls.
 fn require_optional(name: &str, field: &Value) -> Result<(), TableError> {
     let is_nullable = field.get("nullable").and_then(Value::as_bool) == Some(true);

@@ -1,6 +1,6 @@
 //! Converts nested records to Parquet columns and back. `parquet` supports this only for Arrow, and polars does not support maps.
 //!
-//! A record is JSON in the form of a line of an entry, so that actions have one form. Definition and repetition levels are those of the
+//! A record is JSON in the form of a line of an entry, so actions have one form. Definition and repetition levels are those of the
 //! Dremel paper, as the documentation of the Parquet format describes them.
 
 use parquet::{

@@ -2,10 +2,10 @@
 
 use std::{cmp::Ordering, ops::Range, sync::Arc};
 
-use datalake_core::{dataset::Dataset, keys, row::Row};
+use datalake_core::{count::count, dataset::Dataset, keys, row::Row};
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
-    unique::unique,
+    unique_name::unique_name,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -125,8 +125,8 @@ async fn rewrite(
 
 async fn write(bucket: &Arc<dyn Bucket>, schema: Arc<TableSchema>, rows: Vec<Row>) -> Result<StagedFile, TableError> {
     let encoded = blocking(move || parquet_rows::encode(&schema, &rows)).await?;
-    let path = keys::data_file_path(&unique().to_string(), crc32fast::hash(&encoded.bytes));
-    let size = u64::try_from(encoded.bytes.len()).unwrap_or(u64::MAX);
+    let path = keys::data_file_path(&unique_name().to_string(), crc32fast::hash(&encoded.bytes));
+    let size = count(encoded.bytes.len());
     bucket
         .put(&keys::table_file(&path), encoded.bytes, PutMode::Create, &Metadata::new())
         .await?;

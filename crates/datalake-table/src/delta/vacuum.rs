@@ -54,7 +54,7 @@ pub struct VacuumSummary {
 }
 
 pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, TableError> {
-    // The sweep comes first: a writer whose staged entry is swept here creates nothing later, so that the log cannot name other files while
+    // The sweep comes first: a writer whose staged entry is swept here creates nothing later, so the log cannot name other files while
     // the vacuum decides.
     let mut summary = VacuumSummary {
         staged_removed: bucket.sweep().await?,
@@ -116,13 +116,13 @@ struct KeptFiles {
 }
 
 /// The rejects files of the newest version and of versions within the retention. A version is within the retention until its successor is
-/// past it. The files contain excerpts of sources, so that they are not kept only because an older version is still in the log.
+/// past it. The files contain excerpts of sources, so they are not kept only because an older version is still in the log.
 #[derive(Default)]
 struct KeptRejectsFiles {
     keys: BTreeSet<String>,
     /// The file of the last version that was read.
     current: Option<String>,
-    /// Another vacuum removed a part of the log during the read. It is unknown which versions name a file, so that all files are kept.
+    /// Another vacuum removed a part of the log during the read. It is unknown which versions name a file, so all files are kept.
     is_incomplete: bool,
 }
 
@@ -240,7 +240,7 @@ struct LogObject {
 ///
 /// The versions within the retention can still be loaded, from the newest checkpoint of a version that was committed before it. If this
 /// would keep superseded entries for longer than [`SUPERSEDED_AGE_MAX`], the newest version before the retention gets a checkpoint. Objects are
-/// removed in ascending order, one at a time, and the first failure ends the removal, so that the remaining log never has gaps: if an entry
+/// removed in ascending order, one at a time, and the first failure ends the removal, so the remaining log never has gaps: if an entry
 /// exists, all later entries exist.
 async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, retention: SignedDuration) -> Result<u64, TableError> {
     let now = fenced.store_time;

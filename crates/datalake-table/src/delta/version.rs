@@ -133,8 +133,8 @@ impl VersionFacts {
 /// The newest version that was committed at `time` or before. None if all were committed later. `commits` are numbers and times, ascending
 /// by number and without a gap.
 ///
-/// The clocks of writers differ, so that a version's time may be earlier than that of the version before. As in Delta, such a version
-/// counts as committed one millisecond after the version before, so that later versions are never older.
+/// The clocks of writers differ, so a version's time may be earlier than that of the version before. As in Delta, such a version
+/// counts as committed one millisecond after the version before, so later versions are never older.
 pub fn committed_by(commits: impl IntoIterator<Item = (u64, Timestamp)>, time: Timestamp) -> Option<u64> {
     let (mut found, mut last) = (None, None::<Timestamp>);
     for (number, committed_at) in commits {
@@ -178,7 +178,7 @@ impl Version {
         self.0.digest
     }
 
-    /// Whether the version was made from `earlier` by applying the entries after it, so that both are in one history.
+    /// Whether the version was made from `earlier` by applying the entries after it, so both are in one history.
     pub fn continues(&self, earlier: &Self) -> bool {
         self.0.continues == Some(earlier.digest())
     }

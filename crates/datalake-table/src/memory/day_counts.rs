@@ -9,7 +9,7 @@ use datalake_core::{
 
 /// The number of rows until the end of each day, with and without the first file. Invariant: days ascend, and each has rows.
 ///
-/// These are prefix sums, so that the count of any range of days is the difference of two of them.
+/// These are prefix sums, so the count of any range of days is the difference of two of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DayCounts {
     days: Vec<(Day, Counts)>,
@@ -83,7 +83,7 @@ impl DayCounts {
         let Some((first, last)) = days.clone().min().zip(days.max()) else {
             return Self::collect(Vec::new(), undated);
         };
-        // Most days are within a century or two, so that counting by day is several times as fast as sorting. The whole calendar takes 58 MB.
+        // Most days are within a century or two, so counting by day is several times as fast as sorting. The whole calendar takes 58 MB.
         let mut counted = vec![Counts::default(); first.days_until(last) + 1];
         for (day, has_file) in rows {
             counted[first.days_until(day)].add(Counts::of(has_file));

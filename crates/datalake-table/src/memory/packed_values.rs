@@ -65,7 +65,7 @@ impl PackedValues {
                 let mut numbers = Vec::with_capacity(values.len());
                 let mut last = 0;
                 for value in values {
-                    // A null takes the value before it, so that it does not change how the others are packed.
+                    // A null takes the value before it, so it does not change how the others are packed.
                     last = value?.map_or(last, integer);
                     numbers.push(last);
                 }

@@ -1,4 +1,4 @@
-//! Cursors over the rows of a snapshot, which own their state, so that the body of a response can own a cursor.
+//! Cursors over the rows of a snapshot, which own their state, so the body of a response can own a cursor.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -126,7 +126,7 @@ impl RowCursor {
         }
     }
 
-    /// Whether the cursor returns every row that it reads, so that the next row takes constant time.
+    /// Whether the cursor returns every row that it reads, so the next row takes constant time.
     pub fn returns_every_row(&self) -> bool {
         match self.source {
             Source::Scan(_) => self.selection.is_range_of_ids(),

@@ -45,7 +45,7 @@ pub struct Snapshot {
 /// The rows of one data file, or of several that overlap.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// The paths of the data files. Files are immutable, so that equal paths mean equal rows.
+    /// The paths of the data files. Files are immutable, so equal paths mean equal rows.
     pub(crate) paths: Vec<Box<str>>,
     pub(crate) rows: PackedRows,
     days: DayCounts,

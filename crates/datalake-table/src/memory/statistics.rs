@@ -2,7 +2,7 @@
 
 use datalake_core::{
     count::count,
-    dataset::{Dataset, Value, ValueRef},
+    dataset::{ColumnType, Dataset, Value, ValueRef},
     query::column::Column,
     row::{Cell, RowView},
     user::Ages,
@@ -29,9 +29,9 @@ pub struct Statistics {
 pub struct ColumnStatistics {
     /// The mean.
     pub average: Option<f64>,
-    /// The least value: an integer or a number.
+    /// The minimum: an integer or a number.
     pub least: Option<Value>,
-    /// The greatest value: an integer or a number.
+    /// The maximum: an integer or a number.
     pub greatest: Option<Value>,
     /// The middle value, or the mean of the two middle values.
     pub median: Option<f64>,
@@ -71,7 +71,7 @@ impl Statistics {
     /// The statistics of rows, which are all read.
     pub(crate) fn scan<'a>(dataset: &Dataset, rows: impl Iterator<Item = RowView<'a>>, ages: Ages) -> Self {
         let columns = dataset.stats().iter().filter_map(|name| Column::named(dataset, name));
-        let mut values: Vec<(Column, Numbers)> = columns.map(|column| (column, Numbers::default())).collect();
+        let mut values: Vec<(Column, Numbers)> = columns.map(|column| (column, Numbers::of(dataset, column))).collect();
         let mut statistics = Self {
             with_files: vec![0; dataset.files().len()],
             ..Self::default()
@@ -90,11 +90,11 @@ impl Statistics {
     }
 }
 
-/// The values of a column, of which all are integers or all are floats.
-#[derive(Debug, Default)]
-pub(crate) struct Numbers {
-    integers: Vec<i64>,
-    floats: Vec<f64>,
+/// The values of a column.
+#[derive(Debug)]
+pub(crate) enum Numbers {
+    Integers(Vec<i64>),
+    Floats(Vec<f64>),
 }
 
 /// The sorted values of a column.
@@ -106,22 +106,34 @@ pub(crate) enum SortedNumbers {
 }
 
 impl Numbers {
+    /// No values of a column yet.
+    pub(crate) fn of(dataset: &Dataset, column: Column) -> Self {
+        match column.column_type(dataset) {
+            ColumnType::Number => Self::Floats(Vec::new()),
+            _ => Self::Integers(Vec::new()),
+        }
+    }
+
     pub(crate) fn push(&mut self, cell: Option<Cell<'_>>) {
-        match cell {
-            Some(Cell::Value(ValueRef::Integer(number))) => self.integers.push(number),
-            Some(Cell::Value(ValueRef::Number(number))) => self.floats.push(number),
+        match (self, cell) {
+            (Self::Integers(integers), Some(Cell::Value(ValueRef::Integer(number)))) => integers.push(number),
+            (Self::Floats(floats), Some(Cell::Value(ValueRef::Number(number)))) => floats.push(number),
             _ => {}
         }
     }
 
-    pub(crate) fn sorted(mut self) -> SortedNumbers {
-        if !self.floats.is_empty() {
-            self.floats.sort_unstable_by(f64::total_cmp);
-            return SortedNumbers::Floats(self.floats);
+    pub(crate) fn sorted(self) -> SortedNumbers {
+        match self {
+            Self::Floats(mut floats) => {
+                floats.sort_unstable_by(f64::total_cmp);
+                SortedNumbers::Floats(floats)
+            }
+            Self::Integers(mut integers) => {
+                integers.sort_unstable();
+                let groups = integers.chunk_by(|left, right| left == right);
+                SortedNumbers::Integers(groups.map(|group| (group[0], count(group.len()))).collect())
+            }
         }
-        self.integers.sort_unstable();
-        let groups = self.integers.chunk_by(|left, right| left == right);
-        SortedNumbers::Integers(groups.map(|group| (group[0], count(group.len()))).collect())
     }
 }
 
@@ -147,8 +159,8 @@ impl SortedNumbers {
                 floats.sort_by(f64::total_cmp);
                 Self::Floats(floats)
             }
-            // Without a value, their type is unknown.
-            (Self::Integers(_), floats @ Self::Floats(_)) | (floats @ Self::Floats(_), Self::Integers(_)) => floats,
+            // The values of one column have one type.
+            (own, _) => own,
         }
     }
 
@@ -184,8 +196,11 @@ impl ColumnStatistics {
         }
     }
 
-    /// The statistics of floats, which ascend and are not empty. The sum does not depend on the order of the rows.
+    /// The statistics of floats, which ascend and have no distribution. The sum does not depend on the order of the rows.
     fn of_floats(values: &[f64]) -> Self {
+        if values.is_empty() {
+            return Self::default();
+        }
         let middle = values.len() / 2;
         let low = if values.len().is_multiple_of(2) { middle - 1 } else { middle };
         let sum: f64 = values.iter().sum();
@@ -231,6 +246,7 @@ mod tests {
         let integers = ColumnStatistics::of_integers(vec![(-3, 1), (5, 2)]);
         assert_eq!((integers.average, integers.median), (Some(7.0 / 3.0), Some(5.0)));
         assert_eq!(ColumnStatistics::of_integers(Vec::new()).average, None);
+        assert_eq!(ColumnStatistics::of_floats(&[]), ColumnStatistics::default());
     }
 
     #[test]

@@ -176,7 +176,8 @@ impl Snapshot {
                 SortedNumbers::Integers(self.days.counts_of(&Selection { file, ..all.clone() }).by_years)
             });
         }
-        let [mut with_file, mut without_file] = [Numbers::default(), Numbers::default()];
+        let numbers = || Numbers::of(self.dataset(), column);
+        let [mut with_file, mut without_file] = [numbers(), numbers()];
         for row in self.rows(all) {
             let numbers = if row.has_file(0) { &mut with_file } else { &mut without_file };
             numbers.push(row.cell(column, all.ages));

@@ -8,7 +8,7 @@ use std::sync::{
 use datalake_core::keys;
 use datalake_store::{
     bucket::Bucket,
-    faults::{Fate, Faulty, Operation, OperationKind},
+    faults::{FaultAction, Faulty, Operation, OperationKind},
     memory::MemoryBucket,
 };
 use datalake_table::{delta::version::Version, error::CommitError, table::Table};
@@ -166,7 +166,7 @@ async fn version_that_was_replaced_during_a_load_is_rejected_as_base() {
         }
         async {}.boxed()
     };
-    let faulty = Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook);
+    let faulty = Faulty::with_hook(Arc::new(bucket.clone()), |_| FaultAction::Pass, hook);
     let slow = Table::with_settings(Arc::new(faulty), SMALL);
     let loaded = slow.latest().await.unwrap().unwrap();
     let staged = slow.stage(Some(&loaded), &users(), vec![put("b", 2)]).await.unwrap();

@@ -23,7 +23,7 @@ async fn foreign_file(bucket: &MemoryBucket, path: &str, users: &[&str], stats: 
     let mut add =
         json!({"path": path.replace(' ', "%20"), "partitionValues": {}, "size": file.size, "modificationTime": 0, "dataChange": false});
     if stats {
-        // Spark truncates long strings, so that the bounds are wider than the rows.
+        // Spark truncates long strings, so the bounds are wider than the rows.
         let bounds = |user_id: &str| json!({"user_id": user_id, "birthts": 0, "extra": {"nested": 1}});
         let stats = json!({"numRecords": users.len(), "minValues": bounds(&file.min_user_id), "maxValues": bounds(&format!("{}~", file.max_user_id))});
         add["stats"] = stats.to_string().into();
@@ -183,7 +183,7 @@ async fn checkpoint_of_another_engine_is_read() {
     assert_eq!(found.len(), 237);
     let user = datalake_core::user::UserId::parse("308").unwrap();
     assert_eq!(found[&user], row("308", 44));
-    // The rejects file is not part of the fixture, so that there are no rejects from here on.
+    // The rejects file is not part of the fixture, so there are no rejects from here on.
     let next = commit(&table, Some(&version), vec![put("a", 1)]).await;
     assert_eq!(rows(&table, &next).await.len(), 238);
 }

@@ -228,7 +228,7 @@ async fn history_has_additions_changes_and_removals() {
     );
 }
 
-/// Another engine does not record its changes in the rows, so that all later versions are examined.
+/// Another engine does not record its changes in the rows, so all later versions are examined.
 #[tokio::test]
 async fn history_finds_changes_of_another_engine() {
     let bucket = MemoryBucket::new();

@@ -15,13 +15,14 @@ use datalake_api::{
 
 /// The page.
 pub(crate) async fn show(context: PageContext, _: NoParameters) -> Response {
-    let further = examples::further(&context.lake.table.state);
+    let table = &context.lake.table;
+    let (basic, further) = (examples::basic(table), examples::further(table));
     let frame = context
         .frame(View::Examples, "Examples")
         .api(ApiAddress::new("/"))
         .api_label("This list via the API:")
         .curl("curl -H 'Accept: application/json'");
-    HtmlPage(frame.page(&markup(&context.dataset, &examples::basic(), &further, &context.origin))).into_response()
+    HtmlPage(frame.page(&markup(&context.dataset, &basic, &further, &context.origin))).into_response()
 }
 
 fn markup(dataset: &Dataset, basic: &[Example], further: &[Example], origin: &str) -> Markup {

@@ -27,7 +27,10 @@ pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8
     super::create(&lake_args).await?;
     let lake = super::open(&lake_args).await?;
     let uploaded = init::upload_samples(lake.bucket.as_ref(), &|_| {}).await?;
-    tracing::info!(written = uploaded.written, "uploaded sample sources to ./demo-lake/src-data");
+    match uploaded.written {
+        0 => tracing::info!("kept the sources in ./demo-lake/src-data"),
+        written => tracing::info!(written, "uploaded sample sources to ./demo-lake/src-data"),
+    }
 
     let port = listeners.api.local_addr()?.port();
     let bearer = args.access.token_file.as_ref().map(|file| {

@@ -10,16 +10,18 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
-use datalake_core::{count::count, dataset::Dataset, keys, text::grouped};
+use datalake_core::{count::count, dataset::Dataset, keys, reject::IgnoreCode, text::grouped};
 use datalake_store::{
     bucket::{Bucket, Metadata, ObjectKind, PutMode},
     error::StoreError,
 };
+use datalake_table::declaration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     args::InitArgs,
     dataset_file,
+    documentation::REJECTS,
     exit::UsageError,
     lake_location,
     progress::{Bar, UploadProgress},
@@ -31,39 +33,56 @@ const UPLOADS_IN_FLIGHT_MAX: usize = 32;
 
 /// Creates the lake, and uploads the sources of a folder or the samples.
 pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
-    let declared = args.dataset.as_deref().map(dataset_file::read).transpose()?;
-    let dataset = declared
-        .as_ref()
-        .map_or_else(Dataset::shared_users, |(_, dataset)| Arc::clone(dataset));
+    let declared = dataset_file::read_given(args.dataset.as_deref())?;
+    if let Some(folder) = &args.from {
+        lake_location::check_sources(folder, &args.lake.lake)?;
+    }
     let connecting = format!("connecting to {}", args.lake.lake);
     let bar = Bar::waiting(&connecting);
-    let sources = match &args.from {
+    // An invalid folder changes nothing. Which of its files are sources may depend on the declaration of the lake.
+    let list = |dataset: &Dataset| match &args.from {
         Some(folder) => {
-            lake_location::check_sources(folder, &args.lake.lake)?;
             bar.set_message(&format!("listing {}", folder.display()));
-            Some(list_folder(&dataset, folder)?)
+            list_folder(dataset, folder).map(Some)
         }
+        None => Ok(None),
+    };
+    let mut sources = match &declared {
+        Some((_, dataset)) => list(dataset)?,
         None => None,
     };
     bar.set_message(&connecting);
-    let on_upload = bar.upload_listener();
     super::create(&args.lake).await?;
+    let lake = super::open(&args.lake).await?;
+    let bucket = lake.bucket.as_ref();
+    let dataset = match declared {
+        Some((text, dataset)) => {
+            upload_declaration(bucket, text).await?;
+            dataset
+        }
+        None => {
+            let stored = declaration::read(bucket).await?;
+            let dataset = stored.map_or_else(Dataset::shared_users, Arc::new);
+            sources = list(&dataset)?;
+            dataset
+        }
+    };
+    let on_upload = bar.upload_listener();
     let url = &args.lake.lake;
     let mut text = format!("the lake is ready: {url}\n");
-    let lake = super::open(&args.lake).await?;
-    if let Some((text, _)) = declared {
-        upload_declaration(lake.bucket.as_ref(), text).await?;
-    }
-    let uploaded = match (sources, args.samples) {
-        (Some(sources), _) => Some(upload(lake.bucket.as_ref(), sources, IfPresent::ReplaceIfDifferent, &on_upload).await?),
-        (None, true) => Some(upload_samples(lake.bucket.as_ref(), &on_upload).await?),
+    // The samples are users.
+    let has_samples = args.samples && *dataset == *Dataset::users();
+    let skipped_lines = sources.as_ref().map(FolderSources::skipped_lines).unwrap_or_default();
+    let uploaded = match (sources, has_samples) {
+        (Some(FolderSources { sources, .. }), _) => Some(upload(bucket, sources, IfPresent::ReplaceIfDifferent, &on_upload).await?),
+        (None, true) => Some(upload_samples(bucket, &on_upload).await?),
         (None, false) => None,
     };
     bar.clear();
     match uploaded {
         Some(Uploaded { written, skipped }) => writeln!(
             text,
-            "{} sources uploaded, {} already there\nnext: `datalake up --lake {url}`, or `datalake process --lake {url}` for one run",
+            "{} sources uploaded, {} already there\n{skipped_lines}next: `datalake up --lake {url}`, or `datalake process --lake {url}` for one run",
             grouped(written),
             grouped(skipped)
         )?,
@@ -121,22 +140,44 @@ impl Origin {
     }
 }
 
-/// The sources in a folder, by file name, without other files.
-fn list_folder(dataset: &Dataset, folder: &Path) -> anyhow::Result<BTreeMap<String, Origin>> {
+/// The files of a folder.
+struct FolderSources {
+    /// The sources, by file name.
+    sources: BTreeMap<String, Origin>,
+    /// The other files, with the reason why a run would ignore them.
+    skipped: Vec<(String, IgnoreCode)>,
+}
+
+/// Skipped files that are named. A folder may contain anything.
+const SKIPPED_MAX: usize = 5;
+
+impl FolderSources {
+    /// The skipped files as lines of the output.
+    fn skipped_lines(&self) -> String {
+        let named = self.skipped.iter().take(SKIPPED_MAX);
+        let lines = named.map(|(name, code)| format!("skipped {name:?}: {code} ({REJECTS}#{code})\n"));
+        let others = self.skipped.len().saturating_sub(SKIPPED_MAX);
+        let more = (others > 0).then(|| format!("and {} more\n", grouped(count(others))));
+        lines.chain(more).collect()
+    }
+}
+
+fn list_folder(dataset: &Dataset, folder: &Path) -> anyhow::Result<FolderSources> {
     let failed = |error| UsageError(format!("cannot read the folder of sources {}: {error}", folder.display()));
-    let mut sources = BTreeMap::new();
+    let (mut sources, mut skipped) = (BTreeMap::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if keys::parse_source(dataset, &keys::source(&name)).is_err() {
-            continue;
-        }
         // Opening a FIFO would wait for a writer.
-        match fs::metadata(entry.path()) {
-            Ok(metadata) if metadata.is_file() => drop(sources.insert(name, Origin::File(entry.path()))),
-            _ => tracing::warn!(file = %entry.path().display(), "skipped file that is not regular"),
+        let is_file = fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_file());
+        match keys::parse_source(dataset, &keys::source(&name)) {
+            Ok(_) if is_file => drop(sources.insert(name, Origin::File(entry.path()))),
+            Ok(_) => tracing::warn!(file = %entry.path().display(), "skipped file that is not regular"),
+            Err(code) if is_file => skipped.push((name, code)),
+            Err(_) => {}
         }
     }
+    skipped.sort_by(|left: &(String, IgnoreCode), right| left.0.cmp(&right.0));
     if sources.is_empty() {
         return Err(UsageError(format!(
             "there is no {} in {}; pass the folder with the sources to --from",
@@ -145,7 +186,7 @@ fn list_folder(dataset: &Dataset, folder: &Path) -> anyhow::Result<BTreeMap<Stri
         ))
         .into());
     }
-    Ok(sources)
+    Ok(FolderSources { sources, skipped })
 }
 
 /// How many sources were uploaded, and how many were not.

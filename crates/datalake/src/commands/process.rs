@@ -26,8 +26,7 @@ use crate::{
     clock, dataset_file,
     lake_arguments::arguments,
     logging,
-    progress::Bar,
-    progress_object::ProgressObject,
+    progress::{Bar, lake_object::ProgressObject},
     signals, traces,
 };
 
@@ -194,7 +193,7 @@ fn render_plan(plan: &DryRun, format: OutputFormat, lake: &str) -> String {
             }
             writeln!(
                 text,
-                "{} objects listed, {} users to process, {} objects ignored; nothing was changed",
+                "{} objects listed, {} rows to process, {} objects ignored; nothing was changed, and no content was checked",
                 grouped(plan.listed),
                 grouped(count(plan.steps.len())),
                 grouped(count(plan.ignored.len()))

@@ -11,7 +11,7 @@ use crate::{
 use datalake_core::{
     count::count,
     reject::Notice,
-    run::{RunOutcome, RunReport, SourceNotice},
+    run::{RejectDetail, RunOutcome, RunReport, SourceNotice},
     text::grouped,
 };
 
@@ -51,7 +51,7 @@ fn rows(report: &RunReport, lake: &str) -> Vec<(&'static str, Cell)> {
         // The counts of a failed run are incomplete.
         Some(error) => {
             rows.push(("error", Cell::new(&with_complete_commands(error, lake), Tone::Bad)));
-            rows.extend(notices("rejected", &report.rejects, count(report.rejects.len())));
+            rows.extend(rejects(report));
             rows.extend(blocked_rows(report, lake));
             rows.extend(documentation::page_of_outcome(report.outcome).map(|page| ("see", page.into())));
         }
@@ -114,6 +114,28 @@ fn result_rows(report: &RunReport) -> Vec<(&'static str, Cell)> {
     let is_warning = |notice: &&SourceNotice| Notice::parse(&notice.code).is_some_and(|notice| !notice.is_normalized());
     let warnings: Vec<SourceNotice> = report.notices.iter().filter(is_warning).cloned().collect();
     rows.extend(notices("warning", &warnings, counts.warnings));
+    rows
+}
+
+/// The first sources that the run rejected, with place, cause and remedy.
+fn rejects(report: &RunReport) -> Vec<(&'static str, Cell)> {
+    let place = |reject: &RejectDetail| match (reject.line, reject.column) {
+        (Some(line), Some(column)) => format!("{}:{line}:{column}", reject.key),
+        _ => reject.key.clone(),
+    };
+    let shown = report.reject_details.iter().take(LISTED_MAX);
+    let mut rows: Vec<_> = shown
+        .map(|reject| {
+            let RejectDetail {
+                found, expected, remedy, ..
+            } = reject;
+            (
+                "rejected",
+                format!("{}: {found}; expected {expected}; {remedy}", place(reject)).into(),
+            )
+        })
+        .collect();
+    rows.extend(more("rejected", rows.len(), count(report.rejects.len())));
     rows
 }
 

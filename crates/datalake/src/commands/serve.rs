@@ -43,7 +43,9 @@ use crate::{
     exit::{self, UsageError},
     lake_label::lake_label,
     listen::ListenAddress,
-    logging, run_bars, signals, token_file,
+    logging,
+    progress::server_bars,
+    signals, token_file,
 };
 
 /// The time between SIGTERM and SIGKILL to the process of a run. A run between its commit and its report needs seconds.
@@ -78,7 +80,7 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
                 serve_until(listeners, lake, label, Arc::new(launcher.clone()), admission, shutdown).await;
                 launcher.shut_down().await;
             };
-            run_bars::show_during(&launcher, served).await;
+            server_bars::show_during(&launcher, served).await;
         }
         LauncherKind::Kubernetes => {
             let cron_job = args.cronjob.as_deref().context("--cronjob is missing")?;
@@ -195,8 +197,8 @@ pub(super) fn announce(listeners: &Listeners, lake: &LakeArgs) -> anyhow::Result
     super::print(text.as_bytes())
 }
 
-/// Raises the limit of open files to the system's maximum. Shells and service managers set it to 1,024, so that as many slow clients would lock out
-/// all others.
+/// Raises the limit of open files to the system's maximum. Shells and service managers set it to 1,024;
+/// 1,024 slow clients would exhaust it.
 fn raise_open_files() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));

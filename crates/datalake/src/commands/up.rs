@@ -17,7 +17,7 @@ use datalake_server::serve::Listeners;
 use tokio_util::sync::CancellationToken;
 
 use super::serve::{self, Admission};
-use crate::{args::UpArgs, clock, lake_label::lake_label, run_bars, schedule::Schedule, signals};
+use crate::{args::UpArgs, clock, lake_label::lake_label, progress::server_bars, schedule::Schedule, signals};
 
 /// Serves the lake, and runs the processor now and on the schedule, until a signal arrives.
 pub(crate) async fn up(args: UpArgs, log: Option<&str>) -> anyhow::Result<u8> {
@@ -47,7 +47,7 @@ pub(crate) async fn serve_and_run(
         let ((), ()) = tokio::join!(runs, serve);
         launcher.shut_down().await;
     };
-    run_bars::show_during(&launcher, served).await;
+    server_bars::show_during(&launcher, served).await;
     Ok(0)
 }
 

@@ -126,7 +126,7 @@ fn variables_of_switches_are_parsed() {
     let lake = lake.to_str().unwrap();
     check(&["init", "--lake", lake, "--samples"], &[], 0, &[]);
     let serve = |value: &str, status, words: &[&str]| {
-        // The address is not one of this machine, so that the command ends after the switches are checked.
+        // The address is not one of this machine, so the command ends after the switches are checked.
         let arguments = ["serve", "--lake", lake, "--listen", "192.0.2.1:1"];
         check(&arguments, &[("DATALAKE_PROTECT_READS", value)], status, words);
     };

@@ -201,7 +201,8 @@ fn init_from_a_folder_skips_temporary_files() {
         std::fs::write(from.join(name), "first_name,last_name,birthts\nAda,Lee,1\n").unwrap();
     }
     let arguments = ["init", "--lake", lake.to_str().unwrap(), "--from", from.to_str().unwrap()];
-    check(&arguments, 0, &["1 sources uploaded, 0 already there"]);
+    let skipped = "skipped \".1.csv.aB3xYz\": temporary (docs/src/rejects.md#temporary)";
+    check(&arguments, 0, &["1 sources uploaded, 0 already there", skipped]);
     let names: Vec<_> = std::fs::read_dir(lake.join("src-data"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
@@ -303,6 +304,6 @@ fn failing_store_is_worth_a_retry() {
 }
 
 #[test]
-fn store_that_closes_connections_is_worth_a_retry() {
+fn closed_connection_is_retryable() {
     check_s3(&responding(""), 1, &["no response from the store", "connection closed"]);
 }

@@ -74,7 +74,7 @@ fn query_shows_users_in_each_format() {
          2        Cleo        van, Dyk           1000  -          56\n\
          0001     Ada         Lee        612302400000  -          37\n\
          1        Żaneta      Lee        612302400000  -          37\n\
-         3 users, version 1\n"
+         3 rows, version 1\n"
     );
     let rows = lake.json("query", &["min_age&on=2026-11-24&limit=1&select=user_id,age"]);
     assert_eq!(rows, json!([{ "user_id": "0001", "age": 37 }]));
@@ -94,17 +94,17 @@ fn query_shows_users_in_each_format() {
     assert_eq!(ids(&["first_name=Żaneta"]), ["1"]);
     assert_eq!(ids(&["first_name=Bea", "version=0"]), ["1"], "an earlier version");
     assert_eq!(ids(&["is_image_exists=True"]), [""; 0]);
-    assert_eq!(lake.text("query", &["is_image_exists=True"]), "0 users, version 1\n");
+    assert_eq!(lake.text("query", &["is_image_exists=True"]), "0 rows, version 1\n");
 }
 
 #[test]
 fn pages_of_a_query_follow_each_other() {
     let lake = Lake::new();
     let first = lake.text("query", &["limit=2&select=user_id"]);
-    assert!(first.contains("\n2 of 3 users, version 1\nnext page: cursor="), "{first}");
+    assert!(first.contains("\n2 of 3 rows, version 1\nnext page: cursor="), "{first}");
     let cursor = first.lines().last().unwrap().trim_start_matches("next page: ");
     let second = lake.text("query", &["limit=2&select=user_id", cursor]);
-    assert_eq!(second, "user_id\n2\n1 of 3 users, version 1\n");
+    assert_eq!(second, "user_id\n2\n1 of 3 rows, version 1\n");
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn status_has_the_table_the_rejects_and_the_last_run() {
     let text = lake.text("status", &[]);
     for part in [
         "version 1, committed ",
-        "3, 0 with an image and 3 without",
+        "3, 0 with image and 3 without",
         "1 rejected, 0 ignored",
         "succeeded ",
         "(second)",
@@ -277,7 +277,7 @@ fn lake_on_s3_is_read() {
     check_status(&lake.command("process").output().unwrap(), 0);
     for (command, expected) in [
         ("status", "version 0, committed "),
-        ("query", "2 users, version 0"),
+        ("query", "2 rows, version 0"),
         ("rejects", "0 rejected, 0 ignored, version 0"),
         ("runs", "succeeded"),
         ("versions", "VERSION"),

@@ -7,7 +7,7 @@ use crate::{
         column::Maximum,
         document::Node,
         error::DatasetError,
-        instant::{begin, parse_day, parse_instant},
+        instant::{parse_day, parse_instant, start_of_day},
         value::{ColumnType, Value},
     },
     text::quoted,
@@ -27,7 +27,7 @@ fn expected_of(column_type: ColumnType) -> &'static str {
     }
 }
 
-/// Parses a constant of a type. A day means its begin in UTC.
+/// Parses a constant of a type. A day is interpreted as 00:00 UTC.
 pub(super) fn constant(node: &Node<'_>, column_type: ColumnType) -> Result<Value, DatasetError> {
     let expected = expected_of(column_type);
     match column_type {
@@ -55,7 +55,7 @@ pub(super) fn constant(node: &Node<'_>, column_type: ColumnType) -> Result<Value
     let day = parse_day(&text);
     let value = match (column_type, day) {
         (ColumnType::Date, day) => day.map(Value::Date),
-        (_, Some(day)) => begin(day).and_then(|instant| Value::of_instant(column_type, instant)),
+        (_, Some(day)) => start_of_day(day).and_then(|instant| Value::of_instant(column_type, instant)),
         (_, None) => parse_instant(&text).and_then(|instant| Value::of_instant(column_type, instant)),
     };
     let value = value.filter(|value| value.day().is_some());

@@ -17,10 +17,10 @@ use crate::{
     text::{code_point, quoted},
 };
 
-/// Most columns, files and derived columns together: each row has a value for each.
+/// Maximum number of columns, files and derived columns together: each row has a value for each.
 const NAMES_MAX: usize = 256;
 
-/// Longest name of a header, or JSON pointer, in bytes.
+/// Maximum length of the name of a header, or of a JSON pointer, in bytes.
 const SOURCE_BYTES_MAX: usize = 1_000;
 
 /// Longest title of a column in characters: the width of a heading in a table.
@@ -42,12 +42,12 @@ impl<'n> Names<'n> {
     ) -> Result<(), DatasetError> {
         if self.names.iter().any(|(other, _)| other == name) {
             return Err(at(
-                format!("the name {name} again"),
+                format!("duplicate name {name}"),
                 "a name that no other column, file or placeholder has".to_owned(),
             ));
         }
         if self.names.len() == NAMES_MAX {
-            return Err(at("one column more".to_owned(), format!("at most {NAMES_MAX} columns")));
+            return Err(at(format!("more than {NAMES_MAX} columns"), format!("at most {NAMES_MAX} columns")));
         }
         self.names.push((name.clone(), entry.cloned()));
         Ok(())

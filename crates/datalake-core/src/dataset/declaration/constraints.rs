@@ -27,16 +27,16 @@ pub(super) const KEYS: &[&str] = &[
     "source",
 ];
 
-/// Greatest `maxBytes`: the largest source.
+/// Maximum value of `maxBytes`: the largest source.
 const DECLARED_TEXT_BYTES_MAX: u32 = 64 * 1024;
 
-/// Longest regular expression of a `pattern` in bytes.
+/// Maximum length of the regular expression of a `pattern`, in bytes.
 const PATTERN_BYTES_MAX: usize = 1_000;
 
-/// Most values of an `enum`: they are compared one by one.
+/// Maximum number of values of an `enum`: they are compared one by one.
 const ALLOWED_MAX: usize = 1_000;
 
-/// Longest format of days in bytes.
+/// Maximum length of a format of days, in bytes.
 const FORMAT_BYTES_MAX: usize = 100;
 
 /// The format of days without declaration.
@@ -119,8 +119,8 @@ fn check_order(table: &Table<'_>, constraints: &Constraints) -> Result<(), Datas
             contradiction("maxLength", format!("maxLength {max} below minLength {min}"), "at least minLength")
         }
         (Some(min), _) if min > constraints.bytes_max => {
-            let found = format!("minLength {min} above the greatest number of bytes, {}", constraints.bytes_max);
-            contradiction("minLength", found, "at most maxBytes, which is 1000 without declaration")
+            let found = format!("minLength {min} exceeds maxBytes {}", constraints.bytes_max);
+            contradiction("minLength", found, "at most maxBytes (default 1000)")
         }
         _ => Ok(()),
     }
@@ -138,7 +138,7 @@ fn allowed(
     for node in node.array(EXPECTED, ALLOWED_MAX)? {
         let value = bounds::constant(&node, column_type)?;
         if values.contains(&value) {
-            return Err(node.error(format!("the value {} again", quoted(&value.to_string())), "each value once"));
+            return Err(node.error(format!("duplicate value {}", quoted(&value.to_string())), "unique values"));
         }
         if let Some(cause) = impossible(&value, constraints, missing_values) {
             return Err(node.error(

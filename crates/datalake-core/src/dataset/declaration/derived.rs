@@ -112,7 +112,7 @@ pub(super) fn stats(node: &Node<'_>, columns: &[Column], derived: &[DerivedColum
     for node in node.array(&expected, numbers.len())? {
         let name = node.string(&expected)?;
         if stats.iter().any(|other| **other == *name) {
-            return Err(node.error(format!("the name {name} again"), "each name once"));
+            return Err(node.error(format!("duplicate name {name}"), "unique names"));
         }
         let Some(number) = numbers.iter().find(|number| number.as_str() == name) else {
             let is_column = columns.iter().any(|column| *column.name == *name) || derived.iter().any(|derived| *derived.name == *name);

@@ -30,7 +30,7 @@ pub(super) fn parse(node: &Node<'_>, default: CsvDialect) -> Result<CsvDialect, 
         let group = separator(node)?;
         if group == dialect.decimal {
             return Err(node.error(
-                format!("the groupChar {}, which is the decimalChar, too", quoted(&group.to_string())),
+                format!("groupChar and decimalChar are both {}", quoted(&group.to_string())),
                 "different characters",
             ));
         }

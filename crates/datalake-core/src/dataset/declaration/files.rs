@@ -13,7 +13,7 @@ use crate::{
     text::quoted,
 };
 
-/// Most files of a row: a run lists and compares each.
+/// Maximum number of files of a row: a run lists and compares each.
 const FILES_MAX: usize = 16;
 
 const KEYS: &[&str] = &["key", "types", "max_bytes", "column", "copy_to"];
@@ -27,7 +27,7 @@ pub(super) fn parse<'n>(node: Option<&Node<'n>>, source: &KeyPattern, names: &mu
     let mut files: Vec<FileColumn> = Vec::new();
     for entry in table.entries() {
         if files.len() == FILES_MAX {
-            return Err(entry.error("one file more", format!("at most {FILES_MAX} files")));
+            return Err(entry.error(format!("more than {FILES_MAX} files"), format!("at most {FILES_MAX} files")));
         }
         let file = file(entry, source, &files, names)?;
         files.push(file);
@@ -48,8 +48,8 @@ fn file<'n>(entry: &Entry<'n>, source: &KeyPattern, others: &[FileColumn], names
     let key = pattern(key_node, source)?;
     check_not_published(key_node, &key)?;
     if key.as_str() == source.as_str() || others.iter().any(|other| other.key == key) {
-        let found = format!("the key {}, which is that of other objects", quoted(key.as_str()));
-        return Err(key_node.error(found, "another key for each kind of objects"));
+        let found = format!("the key {} is already used by the sources or another file", quoted(key.as_str()));
+        return Err(key_node.error(found, "a different key for each file"));
     }
     let types = match table.get("types") {
         Some(node) => types(node)?,
@@ -98,7 +98,7 @@ fn types(node: &Node<'_>) -> Result<Box<[FileType]>, DatasetError> {
         };
         let file_type = FileType::parse(name).ok_or_else(unknown)?;
         if types.contains(&file_type) {
-            return Err(node.error(format!("the type {name} again"), "each type once"));
+            return Err(node.error(format!("duplicate type {name}"), "unique types"));
         }
         types.push(file_type);
     }
@@ -137,8 +137,8 @@ fn copy_to(node: &Node<'_>, source: &KeyPattern, others: &[FileColumn]) -> Resul
         ));
     }
     if others.iter().any(|other| other.copy_to.as_ref() == Some(&key)) {
-        let found = format!("the key {}, which is that of other copies", quoted(key.as_str()));
-        return Err(node.error(found, "another key for each kind of copies"));
+        let found = format!("the copy key {} is already used by another file", quoted(key.as_str()));
+        return Err(node.error(found, "a different copy_to for each file"));
     }
     Ok(key)
 }

@@ -9,10 +9,10 @@ use crate::{
     text::{code_point, quoted},
 };
 
-/// Most placeholders: each is a part of every path of the API.
+/// Maximum number of placeholders: each is a part of every path of the API.
 const PLACEHOLDERS_MAX: usize = 8;
 
-/// Largest compiled regular expression in bytes. The default rule needs some 20 KiB.
+/// Maximum size of a compiled regular expression, in bytes. The default rule needs some 20 KiB.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
 /// A part of a pattern's text.
@@ -59,7 +59,13 @@ pub(super) fn compile(text: &str, defined: Option<&[Placeholder]>) -> Result<Key
     }
     let pattern = regex(&segments, &placeholders);
     let regex = RegexBuilder::new(&pattern).size_limit(REGEX_BYTES_MAX).build();
-    let regex = regex.map_err(|_| PatternError::new(0, "regular expressions that are too large together", "smaller repetitions"))?;
+    let regex = regex.map_err(|_| {
+        PatternError::new(
+            0,
+            "the compiled regular expression is too large",
+            "shorter patterns or fewer repetitions",
+        )
+    })?;
     let first = segments.iter().position(|segment| !segment.placeholders.is_empty()).unwrap_or(0);
     let variable = segments.split_off(first);
     let literals = segments.iter().map(|segment| &*segment.prefix.text);
@@ -217,8 +223,8 @@ fn placeholders_of(
         if used.contains(&index) {
             return Err(PatternError::new(
                 offset,
-                format!("the placeholder {{{name}}} again"),
-                "each placeholder once",
+                format!("duplicate placeholder {{{name}}}"),
+                "unique placeholders",
             ));
         }
         used.push(index);
@@ -249,8 +255,8 @@ fn define(offset: usize, name: &str, rule: Option<&str>, placeholders: &mut Vec<
     if placeholders.iter().any(|other| other.name == name) {
         return Err(PatternError::new(
             offset,
-            format!("the placeholder {{{name}}} again"),
-            "each placeholder once",
+            format!("duplicate placeholder {{{name}}}"),
+            "unique placeholders",
         ));
     }
     let rule = rule::parse(rule.unwrap_or(rule::DEFAULT)).map_err(|(at, found)| {
@@ -373,7 +379,7 @@ fn restrict(
         let rule = rule::without_character(&placeholder.rule, next);
         if is_file && rule != placeholder.rule {
             let found = format!(
-                "the character {} after {{{name}}}, whose values may contain it",
+                "ambiguous key: values of {{{name}}} may contain {}, which separates it from the next placeholder",
                 quoted(&next.to_string())
             );
             return Err(PatternError::new(

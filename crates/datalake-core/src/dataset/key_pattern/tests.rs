@@ -112,7 +112,7 @@ fn check_invalid(parsed: Result<KeyPattern, PatternError>, offset: usize, cause:
 #[case::empty("", 0, "an empty key")]
 #[case::no_placeholder("a/b.csv", 0, "without placeholders")]
 #[case::adjacent("a/{x}{y}.csv", 5, "next to another one")]
-#[case::repeated("a/{x}-{x}.csv", 7, "{x} again")]
+#[case::repeated("a/{x}-{x}.csv", 7, "duplicate placeholder {x}")]
 #[case::opening("a/{x.csv", 2, "an opening brace")]
 #[case::closing("a/x}.csv", 3, "a closing brace")]
 #[case::closing_after("a/{x}}.csv", 5, "a closing brace")]
@@ -144,9 +144,9 @@ fn invalid_pattern_of_files_is_rejected_at_its_position() {
     check("f/{plate}.png", 0, "without the placeholder {well}");
     check("f/{plate}/{wel}.png", 11, "the unknown placeholder \"wel\"");
     check("f/{plate}/{well:a}.png", 15, "which source.key defines");
-    check("f/{plate}/{well}-{well}.png", 18, "{well} again");
+    check("f/{plate}/{well}-{well}.png", 18, "duplicate placeholder {well}");
     // `1-2` and `3`, and `1` and `2-3`, would have the same copy.
-    check("f/{plate}-{well}.png", 3, "\"-\" after {plate}");
+    check("f/{plate}-{well}.png", 3, "values of {plate} may contain \"-\"");
     let unknown = KeyPattern::parse_file("f/{plate}/{wel}.png", &source).unwrap_err().unknown;
     assert_eq!(unknown.as_deref(), Some("wel"));
 }

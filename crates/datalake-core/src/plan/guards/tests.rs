@@ -53,8 +53,8 @@ fn messages_have_the_numbers_the_limit_and_the_remedy() {
     );
     check_message(
         GuardError::OtherDeletions { gone: 9, known: 12 },
-        "9 of 12 users would be removed, and they are not those whose removal was allowed; nothing was changed; allow the removals that \
-         this run reports, or restore the sources",
+        "9 of 12 users would be removed, but a different set was allowed; nothing was changed; allow the removals that this run reports, \
+         or restore the sources",
     );
     check_message(
         GuardError::RejectRatio {
@@ -62,7 +62,7 @@ fn messages_have_the_numbers_the_limit_and_the_remedy() {
             sources: 20,
             ratio_max: RejectRatio::default(),
         },
-        "12 of 20 sources are rejected (limit: a share of 0.5); nothing was changed; see the rejects of this run, or raise \
+        "12 of 20 sources are rejected (limit: a share of 0.5); nothing was changed; fix the sources that this run rejected, or raise \
          --max-reject-ratio",
     );
     check_message(

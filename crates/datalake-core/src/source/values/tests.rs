@@ -57,7 +57,7 @@ fn value_is_read_as_its_type(#[case] column: &str, #[case] text: &str, #[case] e
 }
 
 #[rstest]
-#[case::empty("\"string\"", "", RejectCode::ValueEmpty, &["x is empty", "expected a value", "an order without one"])]
+#[case::empty("\"string\"", "", RejectCode::ValueEmpty, &["x is empty", "expected a value", "write the value; it is required"])]
 #[case::control_character("\"string\"", "a\u{7}b", RejectCode::ControlCharacter, &["U+0007", "a value without control characters"])]
 #[case::bytes("{ type = \"string\", maxBytes = 3 }", "éé", RejectCode::ValueTooLong, &["4 bytes", "at most 3 bytes"])]
 #[case::min_length("{ type = \"string\", minLength = 3 }", "éé", RejectCode::Constraint, &["2 characters", "minLength", "at least 3"])]

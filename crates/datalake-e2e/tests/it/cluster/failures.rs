@@ -48,7 +48,7 @@ fn failed_run_reports_its_cause() {
     assert_eq!(api.json("/stats")["count"], 100);
 }
 
-/// A run from this template reaches this state, with a message that contains all of `words`. It is not active when the check returns, so that the
+/// A run from this template reaches this state, with a message that contains all of `words`. It is not active when the check returns, so the
 /// next run does not join it.
 #[track_caller]
 fn check(release: &Release, api: &PortForward, template: &Value, state: &str, words: &[&str]) {

@@ -121,7 +121,7 @@ fn one(release: &Release, replica: &PortForward, key: &str) -> String {
     response.body["id"].as_str().unwrap().to_owned()
 }
 
-/// A pod that is scheduled may have listed the sources, so that a later upload needs another run.
+/// A pod that is scheduled may have listed the sources, so a later upload needs another run.
 fn after_an_upload(release: &Release, replicas: &[PortForward]) {
     let first = release.post(&replicas[0], &[]);
     assert_eq!(first.status, 202, "{first:?}");

@@ -77,7 +77,7 @@ fn side_by_side(release: &Release, api: &PortForward) {
     release.wait_for_jobs();
     let times = |name: &str| {
         let status = release.get(&["job", name])["status"].take();
-        // Both are UTC in the same format, so that their text order is the time order.
+        // Both are UTC in the same format, so their text order is the time order.
         let time = |field: &str| status[field].as_str().unwrap_or_else(|| panic!("{name}: {status}")).to_owned();
         (time("startTime"), time("completionTime"))
     };

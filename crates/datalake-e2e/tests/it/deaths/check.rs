@@ -268,7 +268,7 @@ fn is_source_of(key: &str, user_id: &str) -> bool {
     key == format!("{SOURCES}{user_id}.csv") || key == format!("{SOURCES}{user_id}.png")
 }
 
-/// Whether a source of a user is rejected, so that a rebuild does not contain it.
+/// Whether a source of a user is rejected, so a rebuild does not contain it.
 fn has_rejected_source(sources: &Objects, user_id: &str) -> bool {
     let rebuilt = rows(&rebuilt(sources));
     let row = rebuilt.get(user_id);

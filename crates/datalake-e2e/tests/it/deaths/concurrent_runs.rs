@@ -25,7 +25,7 @@ const ROUNDS_PER_LAKE: u64 = 10;
 /// Users that are edited.
 const USERS: usize = 8;
 
-/// This user's row counts the edits, so that every state of the sources is unique and later ones are recognized.
+/// This user's row counts the edits, so every state of the sources is unique and later ones are recognized.
 const COUNTER: &str = "counter";
 
 /// Counts for the output of the test.

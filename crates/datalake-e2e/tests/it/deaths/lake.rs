@@ -241,7 +241,7 @@ impl Lake {
         set_back(&self.path(key), by);
     }
 
-    /// Sets the times of all derived and staged files of a folder lake back, as if time had passed. Sources keep their times, so that a run sees
+    /// Sets the times of all derived and staged files of a folder lake back, as if time had passed. Sources keep their times, so a run sees
     /// that they have not changed.
     pub(super) fn set_all_back(&self, by: Duration) {
         let sources = self.path(SOURCES);

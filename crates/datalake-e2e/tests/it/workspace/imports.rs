@@ -56,7 +56,7 @@ fn files(src: &Path) -> BTreeMap<Module, String> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() && !path.ends_with("bin") {
+            if path.is_dir() && !path.ends_with("bin") && !path.ends_with("tests") {
                 folders.push(path);
             } else if path.extension() == Some("rs".as_ref()) && !path.ends_with("tests.rs") {
                 let relative = path.strip_prefix(src).unwrap().with_extension("");

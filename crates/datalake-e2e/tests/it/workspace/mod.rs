@@ -177,7 +177,9 @@ fn product_lines() -> Vec<(String, String)> {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                walk(&path, lines);
+                if !path.ends_with("tests") {
+                    walk(&path, lines);
+                }
                 continue;
             }
             let name = path.display().to_string();

@@ -317,6 +317,6 @@ async fn pipelined_requests_yield_to_other_tasks() {
     served.await.unwrap();
     let observed = observed.lock().unwrap();
     assert_eq!(observed.len(), 50);
-    // The scheduler may poll one task several times in a row, so that only the sum is certain: the other task runs about once for each request.
+    // The scheduler may poll one task several times in a row, so only the sum is certain: the other task runs about once for each request.
     assert!(observed[49] - observed[0] >= 40, "{observed:?}");
 }

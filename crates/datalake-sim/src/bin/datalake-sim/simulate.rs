@@ -19,7 +19,7 @@ struct Simulated {
     families: BTreeMap<FaultFamily, (u64, u64)>,
 }
 
-/// Fewest seeds for which the share of seeds with an enabled family is checked.
+/// Minimum number of seeds for which the share of seeds with an enabled family is checked.
 const SEEDS_FOR_SHARES_MIN: u64 = 500;
 
 pub(crate) fn simulate(arguments: &Arguments) -> Result<bool, String> {

@@ -26,6 +26,7 @@ fn run(state: RunState) -> Run {
 fn check(state: TableState, is_failing: bool, states: &[RunState], expected: &[&str]) {
     let table = TableStatus {
         state,
+        declared: None,
         checked_at: Some(at(5)),
         failing_since: is_failing.then(|| at(6)),
     };

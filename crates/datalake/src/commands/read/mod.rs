@@ -1,4 +1,4 @@
-//! The commands that read a lake without a server. They use the routes of the API, so that parameters and documents are the same.
+//! The commands that read a lake without a server. They use the routes of the API, so parameters and documents are the same.
 
 mod query;
 mod rejects;
@@ -128,7 +128,14 @@ impl OpenedLake {
         let kind = problem.get("type").text().and_then(|kind| kind.rsplit_once('#'));
         let kind = kind.map(|(_, kind)| kind).unwrap_or_default();
         if kind == "no-table-yet" {
-            return anyhow!("the lake has no table yet; run `datalake process`");
+            let run = problem.get("run");
+            return match run.get("id").text() {
+                Some(run_id) => anyhow!(
+                    "the lake has no table yet: run {run_id} is {}; see `datalake runs --id {run_id}`",
+                    run.get("state")
+                ),
+                None => anyhow!("the lake has no table yet; run `datalake process`"),
+            };
         }
         let is_permanent = (400..500).contains(&status) && ![408, 409, 425, 429].contains(&status);
         anyhow::Error::new(ProblemError {

@@ -15,10 +15,10 @@ use crate::{
     table::{Column, Layout},
 };
 
-/// The rows of which a table's columns fit the widest values. Later rows are printed as they are read, so that memory does not grow with the table.
+/// The rows of which a table's columns fit the widest values. Later rows are printed as they are read, so memory does not grow with the table.
 const ROWS_MEASURED: usize = 1_000;
 
-/// Shows the users that the parameters select.
+/// Shows the rows that the parameters select.
 pub(in crate::commands) async fn query(args: ReadArgs) -> anyhow::Result<u8> {
     let parameters = args.parameters.query_string();
     if parameters.split('&').any(|parameter| parameter.split('=').next() == Some("format")) {
@@ -89,7 +89,7 @@ async fn print_table(mut response: ReaderResponse, screen: Screen) -> anyhow::Re
         _ => String::new(),
     };
     let summary = format!(
-        "{}{of_total} users, version {version}\n{}",
+        "{}{of_total} rows, version {version}\n{}",
         grouped(shown),
         next_page(next.as_deref())
     );

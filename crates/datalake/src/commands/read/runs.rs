@@ -91,7 +91,12 @@ fn run_table(run: &Document, screen: Screen) -> String {
         ("mode", run.get("mode").to_string().into()),
         ("started", time(run.get("started_at"))),
         ("duration", duration(run.get("elapsed_ms"))),
-        ("version", run.get("version").to_string().into()),
+        (
+            "version",
+            run.get("version")
+                .number()
+                .map_or_else(|| "none".into(), |version| version.to_string().into()),
+        ),
     ];
     if let Some(error) = run.get("error").text() {
         rows.push(("error", Cell::new(error, Tone::Bad)));
@@ -99,18 +104,32 @@ fn run_table(run: &Document, screen: Screen) -> String {
     let names = counts.fields().iter().map(|(name, _)| (name.as_str(), count(counts, name)));
     rows.extend(names);
     let mut text = fields(rows, screen);
-    for (title, list) in [("NOTICES", run.get("notices").list()), ("REJECTS", run.get("rejects").list())] {
-        if list.is_empty() {
-            continue;
-        }
-        let rows: Vec<Vec<Cell>> = list
-            .iter()
-            .map(|notice| vec![notice.get("key").to_string().into(), notice.get("code").to_string().into()])
-            .collect();
+    let notices = run.get("notices").list().iter();
+    let notices: Vec<_> = notices
+        .map(|notice| ["key", "code"].map(|field| cell(notice, field)).into())
+        .collect();
+    if !notices.is_empty() {
         text.push('\n');
-        text.push_str(&table(vec![Column::text(title), Column::text("CODE")], &rows, screen));
+        text.push_str(&table(["NOTICES", "CODE"].map(Column::text).into(), &notices, screen));
+    }
+    let rejects: Vec<_> = run.get("reject_details").list().iter().map(reject_row).collect();
+    if !rejects.is_empty() {
+        text.push('\n');
+        text.push_str(&table(
+            ["REJECTS", "CODE", "FOUND", "REMEDY"].map(Column::text).into(),
+            &rejects,
+            screen,
+        ));
     }
     text
+}
+
+fn reject_row(reject: &Document) -> Vec<Cell> {
+    ["key", "code", "found", "remedy"].map(|field| cell(reject, field)).into()
+}
+
+fn cell(document: &Document, field: &str) -> Cell {
+    document.get(field).to_string().into()
 }
 
 /// A count of a run; missing if there is no report.

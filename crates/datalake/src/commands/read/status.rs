@@ -79,45 +79,54 @@ fn table(status: &Document, now: Timestamp, screen: Screen) -> String {
     fields(rows, screen)
 }
 
-fn table_rows(status: &Document, version: &Document, now: Timestamp) -> Vec<(&'static str, Cell)> {
+fn table_rows<'a>(status: &'a Document, version: &Document, now: Timestamp) -> Vec<(&'a str, Cell)> {
     let committed_at = version.get("committed_at").to_string();
     let (stats, rejects) = (status.get("stats"), status.get("rejects"));
     let number = |document: &Document, name: &str| grouped(document.get(name).number().unwrap_or_default());
     let is_rejected = rejects.get("rejected").number().is_some_and(|rejected| rejected > 0);
-    let ages = match stats.get("min_age") {
-        Document::Null => Cell::missing(),
-        min_age => format!("{min_age} to {}, median {}", stats.get("max_age"), stats.get("median_age")).into(),
-    };
-    vec![
-        (
-            "table",
-            format!(
-                "version {}, committed {} ({} UTC)",
-                version.get("version"),
-                time_format::ago(&committed_at, now),
-                time_format::time(&committed_at)
-            )
-            .into(),
+    let mut rows = vec![(
+        "table",
+        format!(
+            "version {}, committed {} ({} UTC)",
+            version.get("version"),
+            time_format::ago(&committed_at, now),
+            time_format::time(&committed_at)
+        )
+        .into(),
+    )];
+    rows.push(("rows", row_counts(stats).into()));
+    rows.extend(columns(stats));
+    rows.push((
+        "rejects",
+        Cell::new(
+            &format!("{} rejected, {} ignored", number(rejects, "rejected"), number(rejects, "ignored")),
+            if is_rejected { Tone::Warning } else { Tone::Plain },
         ),
-        (
-            "users",
-            format!(
-                "{}, {} with an image and {} without",
-                number(stats, "count"),
-                number(stats, "with_image"),
-                number(stats, "without_image")
-            )
-            .into(),
-        ),
-        ("ages", ages),
-        (
-            "rejects",
-            Cell::new(
-                &format!("{} rejected, {} ignored", number(rejects, "rejected"), number(rejects, "ignored")),
-                if is_rejected { Tone::Warning } else { Tone::Plain },
-            ),
-        ),
-    ]
+    ));
+    rows
+}
+
+/// The number of rows, and of those with and without each file.
+fn row_counts(stats: &Document) -> String {
+    let number = |name: &str| grouped(stats.get(name).number().unwrap_or_default());
+    let files = stats.fields().iter().filter_map(|(name, _)| name.strip_prefix("with_"));
+    files.fold(number("count"), |text, file| {
+        let (with, without) = (number(&format!("with_{file}")), number(&format!("without_{file}")));
+        format!("{text}, {with} with {file} and {without} without")
+    })
+}
+
+/// The range and the median of each column with statistics.
+fn columns(stats: &Document) -> impl Iterator<Item = (&str, Cell)> {
+    let names = stats.fields().iter().filter_map(|(name, _)| name.strip_prefix("median_"));
+    names.map(|name| {
+        let value = |prefix: &str| stats.get(&format!("{prefix}_{name}"));
+        let cell = match value("min") {
+            Document::Null => Cell::missing(),
+            least => format!("{least} to {}, median {}", value("max"), value("median")).into(),
+        };
+        (name, cell)
+    })
 }
 
 fn run_cell(run: &Document, now: Timestamp) -> Cell {
@@ -171,8 +180,8 @@ mod tests {
                 "last_successful_run":{"id":"a","state":"succeeded","ended_at":"2026-11-24T08:00:00Z","counts":{"added":1,"changed":0,"removed":2}}}"#,
             "lake          s3://b\n\
              table         version 3, committed 5 min ago (2026-11-24 08:00:00 UTC)\n\
-             users         1,234, 1,200 with an image and 34 without\n\
-             ages          20 to 46, median 33.5\n\
+             rows          1,234, 1,200 with image and 34 without\n\
+             age           20 to 46, median 33.5\n\
              rejects       2 rejected, 0 ignored\n\
              last run      failed 30 s ago: 0 added, 0 changed, 0 removed (b)\n\
              error         no response\n\

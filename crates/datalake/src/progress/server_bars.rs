@@ -10,7 +10,8 @@ use datalake_runs::{launcher::RunLauncher, process::ProcessLauncher};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::watch;
 
-use crate::{logging, progress::Bar};
+use super::Bar;
+use crate::logging;
 
 /// Shows the active runs of the launcher while `serving` runs.
 pub(crate) async fn show_during<T>(launcher: &ProcessLauncher, serving: impl Future<Output = T>) -> T {

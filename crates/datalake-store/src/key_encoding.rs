@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-/// The bytes of a key as text. Bytes that are not UTF-8 are percent-encoded (`%E9`), so that different keys stay different. No user ID
-/// contains `%`, so that no such key is a user's source.
+/// The bytes of a key as text. Bytes that are not UTF-8 are percent-encoded (`%E9`), so different keys stay different. No user ID
+/// contains `%`, so no such key is a user's source.
 pub(crate) fn key_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -1,4 +1,11 @@
 //! The progress of a command: a bar on a terminal, log lines otherwise.
+//!
+//! A run that a server started writes lines for it (`stderr_lines.rs`), a run on Kubernetes an object (`lake_object.rs`). A server on a terminal
+//! shows a bar for each of its runs (`server_bars.rs`).
+
+pub(crate) mod lake_object;
+pub(crate) mod server_bars;
+mod stderr_lines;
 
 use std::{
     fmt::Write,
@@ -16,15 +23,13 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, Progre
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::run_progress;
-
 /// The time to the first log line, and between changes of the phase that are logged.
 const FIRST_LINE_AFTER: Duration = Duration::from_secs(1);
 
 /// The time between two log lines of a phase: a run of an hour writes about 700.
 const LINE_PERIOD: Duration = Duration::from_secs(5);
 
-/// A bar moves at least this often, so that a command that waits for the store is seen to wait.
+/// A bar moves at least this often, so that a command visibly waits for the store.
 const TICK: Duration = Duration::from_millis(100);
 
 /// The time after which the rate of a phase is known well enough for an estimate.
@@ -66,7 +71,7 @@ impl Bar {
 
     /// A listener for a run of this process that starts now.
     pub(crate) fn listener(&self) -> Arc<OnProgress> {
-        if let Some(listener) = run_progress::listener() {
+        if let Some(listener) = stderr_lines::listener() {
             return listener;
         }
         if self.bar.is_hidden() {
@@ -74,7 +79,7 @@ impl Bar {
             return Arc::new(move |progress| lines.show(progress));
         }
         let phases = self.phases("");
-        Arc::new(move |progress| phases.show(run_progress::run_progress(progress)))
+        Arc::new(move |progress| phases.show(stderr_lines::run_progress(progress)))
     }
 
     /// The phases of a run in this bar, each after `prefix`.
@@ -170,12 +175,12 @@ impl LogLines {
     fn show(&self, progress: Progress) {
         let label = match progress {
             Progress::Connecting => "connecting",
-            _ => run_progress::run_progress(progress).phase.label(),
+            _ => stderr_lines::run_progress(progress).phase.label(),
         };
         if !self.is_due(label) {
             return;
         }
-        let step = step(run_progress::run_progress(progress).phase);
+        let step = step(stderr_lines::run_progress(progress).phase);
         match progress {
             Progress::Connecting => tracing::info!("{label}"),
             Progress::Listed { objects } => tracing::info!(step, objects, "{label}"),

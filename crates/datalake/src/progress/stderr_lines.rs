@@ -18,7 +18,7 @@ const LINE_PERIOD: Duration = Duration::from_millis(250);
     clippy::disallowed_methods,
     reason = "the variable is part of the protocol with the server, not a setting"
 )]
-pub(crate) fn listener() -> Option<Arc<OnProgress>> {
+pub(super) fn listener() -> Option<Arc<OnProgress>> {
     std::env::var_os(VARIABLE)?;
     let lines = Lines::default();
     Some(Arc::new(move |progress| lines.write(progress)))
@@ -48,7 +48,7 @@ impl Lines {
 }
 
 /// The progress in the form of documents. A run that has no response yet is at the start of its listing.
-pub(crate) fn run_progress(progress: Progress) -> RunProgress {
+pub(super) fn run_progress(progress: Progress) -> RunProgress {
     let counted = |phase, users: usize, total: usize| RunProgress {
         phase,
         done: count(users),

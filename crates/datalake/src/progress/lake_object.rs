@@ -8,7 +8,7 @@ use datalake_store::bucket::{Bucket, Metadata, PutMode};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::run_progress::run_progress;
+use super::stderr_lines::run_progress;
 
 /// The time to the first object and between two of them: most hourly runs are shorter, and write none.
 const WRITE_PERIOD: Duration = Duration::from_secs(5);

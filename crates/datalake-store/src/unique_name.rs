@@ -6,6 +6,6 @@ use crate::simulation;
 
 /// A UUID of version 7, which sorts by time. A simulation determines it.
 #[expect(clippy::disallowed_methods, reason = "this is the only function that makes unique names")]
-pub fn unique() -> Uuid {
+pub fn unique_name() -> Uuid {
     simulation::next_unique().map_or_else(Uuid::now_v7, Uuid::from_u128)
 }

@@ -1,4 +1,11 @@
-//! The OpenAPI description, which is generated from the handlers.
+//! The OpenAPI description, which is generated from the handlers and from the declaration of the dataset.
+//!
+//! In texts, `ENTITY`, `ENTITIES` and `FILE` stand for words of the declaration.
+
+pub(crate) mod dataset_document;
+pub(crate) mod dataset_parameters;
+pub(crate) mod dataset_schemas;
+pub(crate) mod schemas;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +26,7 @@ use utoipa::{
 use crate::{
     operator_paths::is_probe_or_metrics,
     problem::document::ProblemDocument,
-    routes::openapi_schemas::EscapeDocument,
+    routes::openapi::schemas::EscapeDocument,
     rows::format::{Format, Shape},
 };
 
@@ -28,7 +35,7 @@ use crate::{
 #[openapi(
     info(
         title = "datalake",
-        description = "Query the users of a lake, and run the processor that keeps them up to date.\n\nReads are served from memory: they never \
+        description = "Query the ENTITIES of a lake, and run the processor that keeps them up to date.\n\nReads are served from memory: they never \
                        wait for a run, and do not fail while the store is unavailable. The headers `datalake-version`, `datalake-version-age` and \
                        `datalake-checked-age` (seconds) state the version and its age. Errors are problem documents (RFC 9457).\n\nIf the \
                        server has a token, `POST` and `DELETE` require it, and with `--protect-reads` so does every other request except those to \
@@ -40,8 +47,8 @@ use crate::{
     ),
     servers((url = "/", description = "This server")),
     tags(
-        (name = "data", description = "Users, statistics and history"),
-        (name = "formats", description = "Users in the format of the path, for programs that derive the format from a file name"),
+        (name = "data", description = "Rows, statistics and history"),
+        (name = "formats", description = "Rows in the format of the path, for programs that derive the format from a file name"),
         (name = "runs", description = "Start, follow and stop runs"),
         (name = "server", description = "Start page, health and metrics"),
     ),
@@ -105,7 +112,7 @@ pub(crate) fn problem_response(description: &str) -> ResponseObject {
 }
 
 /// Moves parameters that several operations share to the components, so that each is described once.
-pub(crate) fn share_parameters(document: &mut Document) {
+fn share_parameters(document: &mut Document) {
     let mut uses: BTreeMap<String, Vec<Parameter>> = BTreeMap::new();
     for parameter in document.paths.paths.values_mut().flat_map(operations).flat_map(parameters) {
         if let RefOr::T(parameter) = parameter {
@@ -149,6 +156,14 @@ fn key(parameter: &Parameter) -> String {
         ParameterIn::QueryString => "querystring",
     };
     format!("{place}.{}", parameter.name)
+}
+
+/// A name with its first letter in upper case.
+pub(crate) fn capitalized(name: &str) -> String {
+    let mut characters = name.chars();
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + characters.as_str())
 }
 
 /// Responds with the document.

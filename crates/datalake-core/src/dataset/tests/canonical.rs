@@ -1,0 +1,43 @@
+//! The canonical text: it does not depend on the spelling.
+
+use super::{PLATES, dataset};
+use crate::dataset::Dataset;
+
+#[test]
+fn canonical_text_does_not_depend_on_the_spelling() {
+    let users = Dataset::users().canonical();
+    let expected = "title = \"Users\"\nentity = \"user\"\n[source]\nkey = \"src-data/{user_id}.csv\"\n[columns]\nfirst_name = \"string\"\nlast_name = \
+                    \"string\"\nbirthts = { type = \"epoch_ms\", title = \"Born\", minimum = -3786825600000, maximum = \"run+24h\" }\n[files.image]\nkey = \
+                    \"src-data/{user_id}.png\"\ntypes = [\"image/png\"]\ncolumn = \"img_path\"\ncopy_to = \
+                    \"processed_data/images/{user_id}.png\"\n[derived]\nage = \"years(birthts)\"\n";
+    assert_eq!(users, expected);
+    assert_eq!(&dataset(&users), Dataset::users());
+    let written_out = r#"
+        # The users, with defaults that are written out.
+        derived.age = "years(birthts)"
+        entity = 'user'
+        missingValues = [""]
+        stats = ["age"]
+        title = "\u0055sers"
+        columns.user_id = { type = "string", maxBytes = 1000 }
+        columns.first_name.type = "string"
+        columns.last_name = { type = "string", required = true, source = "last_name" }
+        columns.birthts = { maximum = "run+1d", minimum = 1850-01-01T00:00:00Z, type = "epoch_ms", title = "Born" }
+        [source]
+        format = "csv"
+        key = "src-data/{user_id}.csv"
+        [csv]
+        delimiter = ","
+        decimalChar = "."
+        [files.image]
+        key = "src-data/{user_id}.png"
+        copy_to = "processed_data/images/{user_id}.png"
+        column = "img_path"
+        max_bytes = 0x80_0000
+    "#;
+    assert_eq!(dataset(written_out).canonical(), users);
+    assert_eq!(&dataset(written_out), Dataset::users());
+    let plates = dataset(PLATES);
+    assert_eq!(dataset(&plates.canonical()), plates);
+    assert_ne!(dataset(&PLATES.replace("4.5", "4.6")), plates);
+}
