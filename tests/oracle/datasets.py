@@ -134,7 +134,7 @@ def random_value(chance, column):
         time = datetime.datetime(1970, 1, 1, tzinfo=UTC) + datetime.timedelta(seconds=chance.randrange(-10**9, 2 * 10**9), microseconds=chance.choice([0, 5 * 10**5, 1]))
         offset = chance.choice([0, 60, -330])
         return time.replace(tzinfo=None), time.astimezone(datetime.timezone(datetime.timedelta(minutes=offset))).isoformat()
-    # Times lie within the range of years that SQL and the product share.
+    # Times are within the range of years that SQL and the product share.
     number = chance.choice([chance.randrange(-100, 100), chance.randrange(-(10**9), 2 * 10**9)])
     number *= 1000 if kind == "epoch_ms" else 1
     return number, str(number)
@@ -313,7 +313,10 @@ def create(executable, chance, lake):
     rows = {}
     for _ in range(chance.choice([1, 5, 40])):
         row_id = chance.choice([str(chance.randrange(2_000)), f"u-{chance.randrange(50):03}", f"A.{chance.randrange(9)}"])
-        values = {column.name: random_value(chance, column) for column in declaration.columns[1:]}
+        values = {}
+        # A source without any value is rejected as empty.
+        while not any(text for _, text in values.values()):
+            values = {column.name: random_value(chance, column) for column in declaration.columns[1:]}
         with open(sources / f"{row_id}.csv", "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([list(values), [text for _, text in values.values()]])
         row = {"id": row_id} | {name: value for name, (value, _) in values.items()}

@@ -56,9 +56,10 @@ pub fn router() -> Router<ApiState> {
         .fold(Router::new(), |router, (path, handler)| router.route(path, handler))
 }
 
-/// The path patterns of all pages and assets, for suggestions in "not found" problems.
+/// The path patterns of all pages, for suggestions in "not found" problems. Nobody types those of events, assets and forms.
 pub fn paths() -> impl Iterator<Item = &'static str> {
-    routes().into_iter().map(|(path, _)| path)
+    let is_page = |path: &&str| ![links::LIVE, links::SIGN_OUT, links::THEME, links::FAVICON].contains(path) && !path.starts_with(links::ASSETS);
+    routes().into_iter().map(|(path, _)| path).filter(is_page)
 }
 
 /// Whether a path needs no token even if reads do: the sign-in page with its theme, style, script and icon, which contain no data of the lake.

@@ -43,6 +43,7 @@ pub(crate) enum NewestReadProblems {
 /// The responses to conditional requests.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "this describes responses that `Validators` and `Problem` make")]
+#[expect(clippy::large_enum_variant, reason = "no value is created")]
 pub(crate) enum ConditionalResponses {
     /// The client has the current response: one of the ETags in `If-None-Match` matches.
     #[response(status = 304)]

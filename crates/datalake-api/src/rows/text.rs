@@ -66,7 +66,7 @@ impl RowsText {
     pub fn write(&mut self, text: &mut Vec<u8>, bytes_min: usize) {
         if self.position == Position::Start && matches!(self.notation, Notation::Csv(_)) {
             write_line(text, &mut self.line, |line| {
-                csv::push_header(line, self.cursor.dataset(), &self.columns)
+                csv::push_header(line, self.cursor.dataset(), &self.columns);
             });
         }
         let until = text.len() + bytes_min;

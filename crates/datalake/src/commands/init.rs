@@ -55,17 +55,14 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     super::create(&args.lake).await?;
     let lake = super::open(&args.lake).await?;
     let bucket = lake.bucket.as_ref();
-    let dataset = match declared {
-        Some((text, dataset)) => {
-            upload_declaration(bucket, text).await?;
-            dataset
-        }
-        None => {
-            let stored = declaration::read(bucket).await?;
-            let dataset = stored.map_or_else(Dataset::shared_users, Arc::new);
-            sources = list(&dataset)?;
-            dataset
-        }
+    let dataset = if let Some((text, dataset)) = declared {
+        upload_declaration(bucket, text).await?;
+        dataset
+    } else {
+        let stored = declaration::read(bucket).await?;
+        let dataset = stored.map_or_else(Dataset::shared_users, Arc::new);
+        sources = list(&dataset)?;
+        dataset
     };
     let on_upload = bar.upload_listener();
     let url = &args.lake.lake;

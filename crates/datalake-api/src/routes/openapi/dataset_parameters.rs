@@ -56,7 +56,7 @@ pub(super) enum Group {
 impl Group {
     const ALL: [Self; 5] = [Self::Row, Self::Filters, Self::Day, Self::Order, Self::Conditions];
 
-    /// The name of the parameter that stands for the group. No parameter of a query string has such a name.
+    /// The name of the parameter that represents the group. No parameter of a query string has such a name.
     const fn name(self) -> &'static str {
         match self {
             Self::Row => "user_id",
@@ -67,7 +67,7 @@ impl Group {
         }
     }
 
-    /// The group that a parameter of a handler stands for.
+    /// The group that a parameter of a handler represents.
     pub(super) fn of(parameter: &RefOr<Parameter>) -> Option<Self> {
         let RefOr::T(parameter) = parameter else { return None };
         Self::ALL.into_iter().find(|group| group.name() == parameter.name)

@@ -1,6 +1,6 @@
 //! The OpenAPI description, which is generated from the handlers and from the declaration of the dataset.
 //!
-//! In texts, `ENTITY`, `ENTITIES` and `FILE` stand for words of the declaration.
+//! Texts contain `ENTITY`, `ENTITIES` and `FILE`, which are replaced by words of the declaration.
 
 pub(crate) mod dataset_document;
 pub(crate) mod dataset_parameters;
