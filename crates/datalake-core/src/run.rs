@@ -104,7 +104,7 @@ pub enum RunOutcome {
     /// Invalid usage, configuration or credentials, a damaged table, or an unsupported store: retrying will not help, the operator must fix it.
     Misconfigured,
     /// A guard stopped the run, which changed nothing: retrying will not help.
-    Refused,
+    Blocked,
     /// Stopped by a signal; the run has committed all its changes or none.
     Stopped,
 }
@@ -117,7 +117,7 @@ impl RunOutcome {
             // Retrying a stopped run may help.
             Self::Failed | Self::Stopped => 1,
             Self::Misconfigured => 2,
-            Self::Refused => 4,
+            Self::Blocked => 4,
         }
     }
 
@@ -127,7 +127,7 @@ impl RunOutcome {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Misconfigured => "misconfigured",
-            Self::Refused => "refused",
+            Self::Blocked => "blocked",
             Self::Stopped => "stopped",
         }
     }
@@ -378,7 +378,7 @@ mod tests {
             RunOutcome::Succeeded,
             RunOutcome::Failed,
             RunOutcome::Misconfigured,
-            RunOutcome::Refused,
+            RunOutcome::Blocked,
         ];
         assert_eq!(statuses.map(RunOutcome::exit_status), [0, 1, 2, 4]);
     }

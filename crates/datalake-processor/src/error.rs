@@ -81,7 +81,7 @@ impl RunError {
             // Retrying will not help: the table stays damaged, and the store keeps listing keys out of order.
             Self::Table(TableError::Unsupported { .. } | TableError::Corrupt { .. }) | Self::OutOfOrder(_) => RunOutcome::Misconfigured,
             Self::Store(_) | Self::Table(_) | Self::Contended { .. } | Self::Unread { .. } | Self::TableGone => RunOutcome::Failed,
-            Self::Guard(_) => RunOutcome::Refused,
+            Self::Guard(_) => RunOutcome::Blocked,
             Self::Stopped => RunOutcome::Stopped,
         }
     }

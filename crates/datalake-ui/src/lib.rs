@@ -58,7 +58,8 @@ pub fn router() -> Router<ApiState> {
 
 /// The path patterns of all pages, for suggestions in "not found" problems. Nobody types those of events, assets and forms.
 pub fn paths() -> impl Iterator<Item = &'static str> {
-    let is_page = |path: &&str| ![links::LIVE, links::SIGN_OUT, links::THEME, links::FAVICON].contains(path) && !path.starts_with(links::ASSETS);
+    let is_page =
+        |path: &&str| ![links::LIVE, links::SIGN_OUT, links::THEME, links::FAVICON].contains(path) && !path.starts_with(links::ASSETS);
     routes().into_iter().map(|(path, _)| path).filter(is_page)
 }
 

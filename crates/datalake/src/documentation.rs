@@ -35,7 +35,7 @@ pub(crate) fn page_of(error: &anyhow::Error) -> Option<String> {
 /// The section about a run that did not succeed.
 pub(crate) fn page_of_outcome(outcome: RunOutcome) -> Option<&'static str> {
     match outcome {
-        RunOutcome::Refused => Some(GUARDS),
+        RunOutcome::Blocked => Some(GUARDS),
         RunOutcome::Misconfigured | RunOutcome::Failed => Some(TROUBLESHOOTING),
         RunOutcome::Succeeded | RunOutcome::Stopped => None,
     }

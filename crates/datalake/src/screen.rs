@@ -44,7 +44,7 @@ impl Tone {
     pub(crate) fn of_state(state: &str) -> Self {
         match state {
             "succeeded" => Self::Good,
-            "failed" | "refused" | "misconfigured" => Self::Bad,
+            "failed" | "blocked" | "misconfigured" => Self::Bad,
             "stopped" => Self::Warning,
             _ => Self::Plain,
         }

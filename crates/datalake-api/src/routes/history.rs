@@ -33,9 +33,9 @@ pub struct HistoryDocument<'a> {
     pub complete: bool,
     /// The oldest version that was read.
     pub oldest: u64,
-    /// Why the history goes back no further: `begin_of_table`; `log_ends` or `files_gone`, because log entries and files expire; or
-    /// `bound`, because a response reads a limited number of files.
-    #[schema(example = "begin_of_table")]
+    /// Why the history goes back no further: `first_version`; `log_expired` or `files_expired`, because log entries and files expire; or
+    /// `limit`, because a response reads a limited number of files.
+    #[schema(example = "first_version")]
     pub ends: &'static str,
     /// The number of states in the response.
     pub count: usize,
@@ -80,10 +80,10 @@ impl<'a> HistoryDocument<'a> {
             complete,
             oldest: history.oldest,
             ends: match history.reach {
-                Reach::Whole => "begin_of_table",
-                Reach::LogEnds => "log_ends",
-                Reach::FilesGone => "files_gone",
-                Reach::Bound => "bound",
+                Reach::Whole => "first_version",
+                Reach::LogEnds => "log_expired",
+                Reach::FilesGone => "files_expired",
+                Reach::Bound => "limit",
             },
             count: history.states.len(),
             states: states.map(|(state, older)| StateDocument::new(state, older, complete)).collect(),

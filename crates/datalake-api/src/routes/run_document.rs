@@ -22,7 +22,7 @@ use datalake_runs::run::{Run, Trigger};
 pub struct RunDocument {
     /// The ID of the run.
     id: String,
-    /// `pending`, `running`, `succeeded`, `failed`, `refused`, `misconfigured` or `stopped`.
+    /// `pending`, `running`, `succeeded`, `failed`, `blocked`, `misconfigured` or `stopped`.
     state: &'static str,
     /// `incremental` or `full`; null if it is not recorded.
     #[schema(required)]

@@ -21,7 +21,7 @@ pub fn for_caller(run: Run, caller: Caller) -> Run {
 fn message(state: RunState) -> &'static str {
     match state.outcome() {
         None => "the run is waiting; send the token, or sign in, to see the reason",
-        Some(RunOutcome::Refused) => "a guard blocked the run; send the token, or sign in, to see the reason",
+        Some(RunOutcome::Blocked) => "a guard blocked the run; send the token, or sign in, to see the reason",
         Some(RunOutcome::Misconfigured) => "the run is misconfigured; send the token, or sign in, to see the reason",
         Some(RunOutcome::Stopped) => "the run was stopped; send the token, or sign in, to see the details",
         Some(RunOutcome::Failed | RunOutcome::Succeeded) => "the run failed; send the token, or sign in, to see the reason",

@@ -1,4 +1,4 @@
-//! Rows as JSON by column, in the layout of pandas: `{"user_id":{"0":"1000","1":"1001"},"first_name":{…}}`.
+//! Rows as JSON by column, in the layout of pandas: `{"a":{"0":"x","1":"y"},"b":{…}}`.
 
 use datalake_core::{query::column::Column, user::Ages};
 use datalake_table::memory::row_cursor::RowCursor;

@@ -28,7 +28,7 @@ pub struct RowsText {
     cursor: RowCursor,
     notation: Notation,
     columns: Box<[Column]>,
-    /// The JSON before the value of each column, such as `,"age":`.
+    /// The JSON before the value of each column, such as `,"name":`.
     names: Box<[String]>,
     ages: Ages,
     position: Position,

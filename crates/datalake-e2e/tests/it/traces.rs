@@ -199,10 +199,10 @@ fn failed_run_has_an_error_status() {
     assert_eq!(text(sender, "service.name"), "lakes");
     assert_eq!(
         (run.name.as_str(), text(&run.attributes, "run.outcome").as_str()),
-        ("run", "refused")
+        ("run", "blocked")
     );
     assert_eq!(run.status.clone().unwrap().code(), StatusCode::Error);
-    assert_eq!(text(&run.attributes, "error.type"), "refused");
+    assert_eq!(text(&run.attributes, "error.type"), "blocked");
     assert_eq!(
         text(sender, "service.version"),
         "1.2.3",

@@ -23,7 +23,7 @@ async fn rejected_images_of_users_without_a_row_are_counted_and_listed() {
             ..guarded
         })
         .await;
-    assert_eq!((report.outcome, report.counts.rejects_open), (RunOutcome::Refused, 4));
+    assert_eq!((report.outcome, report.counts.rejects_open), (RunOutcome::Blocked, 4));
     let details: Vec<_> = report
         .reject_details
         .iter()

@@ -164,7 +164,7 @@ fn guarded() -> RunOptions {
 async fn empty_listing_is_blocked() {
     let lake = TestLake::new();
     let report = lake.run_with(&guarded()).await;
-    assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Refused, 4));
+    assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Blocked, 4));
     assert!(report.error.unwrap().contains("--allow-mass-delete"));
     assert!(lake.objects(keys::TABLE).await.is_empty() && lake.output().await.is_empty());
 }
@@ -180,7 +180,7 @@ async fn mass_deletion_is_blocked_unless_allowed() {
     for id in 0..11 {
         lake.remove(&format!("{id}.csv")).await;
     }
-    assert_eq!(lake.run_with(&guarded()).await.outcome, RunOutcome::Refused);
+    assert_eq!(lake.run_with(&guarded()).await.outcome, RunOutcome::Blocked);
     assert_eq!(lake.output().await, before);
     let allowed = RunOptions {
         deletion_guard: DeletionGuard::Off,
@@ -206,7 +206,7 @@ async fn too_many_rejects_are_blocked() {
     lake.put("3.csv", "").await;
     let before = lake.objects(keys::TABLE).await;
     let report = lake.run_with(&guarded()).await;
-    assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Refused, 4));
+    assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Blocked, 4));
     assert_eq!(lake.objects(keys::TABLE).await, before);
     let rejects: Vec<_> = report.rejects.iter().map(|reject| (&*reject.key, &*reject.code)).collect();
     assert_eq!(
@@ -249,7 +249,7 @@ async fn folder_marker_is_not_a_listed_object() {
     lake.put("", "").await;
     assert_eq!(
         lake.run_with(&guarded()).await.outcome,
-        RunOutcome::Refused,
+        RunOutcome::Blocked,
         "the marker alone is an empty listing"
     );
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;

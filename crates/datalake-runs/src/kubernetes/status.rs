@@ -179,7 +179,7 @@ impl Observed<'_> {
             "PodFailurePolicy" => {
                 let outcome = match exit_status(message) {
                     Some(2) => RunOutcome::Misconfigured,
-                    Some(4) => RunOutcome::Refused,
+                    Some(4) => RunOutcome::Blocked,
                     _ => RunOutcome::Failed,
                 };
                 (outcome, self.pod_failure_message().unwrap_or_else(|| message.to_owned()))

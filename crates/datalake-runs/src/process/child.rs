@@ -84,7 +84,7 @@ pub(super) async fn wait(
 /// The outcome of a run from the exit status of its process.
 fn outcome(status: ExitStatus, was_stopped: bool) -> RunOutcome {
     let has_status = |outcome: &RunOutcome| status.code() == Some(i32::from(outcome.exit_status()));
-    let known = [RunOutcome::Succeeded, RunOutcome::Misconfigured, RunOutcome::Refused]
+    let known = [RunOutcome::Succeeded, RunOutcome::Misconfigured, RunOutcome::Blocked]
         .into_iter()
         .find(has_status);
     match known {

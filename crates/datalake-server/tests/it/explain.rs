@@ -25,7 +25,7 @@ async fn histories() {
     };
     assert_eq!(
         lake.get("/data/2/history").await.json(),
-        json!({"user_id": "2", "complete": true, "oldest": 0, "ends": "begin_of_table", "count": 3, "states": [
+        json!({"user_id": "2", "complete": true, "oldest": 0, "ends": "first_version", "count": 3, "states": [
             state(6, "insert", stored("2", "Two again", BIRTH_2, true), true),
             state(4, "delete", Value::Null, false),
             state(1, "insert", stored("2", "Two", BIRTH_2, false), false),

@@ -156,7 +156,7 @@ async fn removed_version_returns_410() {
     let history = lake.get("/data/1/history").await.json();
     assert_eq!(
         (&history["complete"], &history["ends"], &history["oldest"], &history["count"]),
-        (&json!(false), &json!("files_gone"), &json!(5), &json!(1))
+        (&json!(false), &json!("files_expired"), &json!(5), &json!(1))
     );
     // The log still contains the version.
     assert_eq!(lake.get("/versions").await.json()["count"], 6);
@@ -194,7 +194,7 @@ async fn versions_before_the_log_return_410() {
     check_problem(&lake, &format!("/data?as_of={}", hour(19)), 410, "version-gone").await;
     check_problem(&lake, "/data?version=19", 410, "version-gone").await;
     let history = lake.get("/data/2/history").await.json();
-    assert_eq!((&history["complete"], &history["ends"]), (&json!(false), &json!("log_ends")));
+    assert_eq!((&history["complete"], &history["ends"]), (&json!(false), &json!("log_expired")));
     assert_eq!(history["states"][0]["run_id"], "run-6");
     assert_eq!(
         (&history["states"][0]["version"], &history["states"][0]["change"]),

@@ -25,7 +25,7 @@ pub(crate) fn pause_actor(scenario: &Scenario, world: &mut World, actor: ActorId
 pub(super) fn check_end(scenario: &Scenario, world: &mut World) -> Result<(), Violation> {
     match scenario.expectation {
         Expectation::Convergence => quiescence::check(world),
-        Expectation::Blocked => world.check_nothing_committed(RunOutcome::Refused),
+        Expectation::Blocked => world.check_nothing_committed(RunOutcome::Blocked),
         Expectation::Misconfigured => world.check_nothing_committed(RunOutcome::Misconfigured),
     }
 }

@@ -12,7 +12,7 @@
     running: "Running",
     succeeded: "Succeeded",
     failed: "Failed",
-    refused: "Blocked",
+    blocked: "Blocked",
     misconfigured: "Invalid configuration",
     stopped: "Stopped",
   };

@@ -25,7 +25,7 @@ const STATES: [RunState; 7] = [
     RunState::Running,
     RunState::Ended(RunOutcome::Succeeded),
     RunState::Ended(RunOutcome::Failed),
-    RunState::Ended(RunOutcome::Refused),
+    RunState::Ended(RunOutcome::Blocked),
     RunState::Ended(RunOutcome::Misconfigured),
     RunState::Ended(RunOutcome::Stopped),
 ];
@@ -37,7 +37,7 @@ pub(crate) fn state_label(state: RunState) -> &'static str {
         RunState::Running => "Running",
         RunState::Ended(RunOutcome::Succeeded) => "Succeeded",
         RunState::Ended(RunOutcome::Failed) => "Failed",
-        RunState::Ended(RunOutcome::Refused) => "Blocked",
+        RunState::Ended(RunOutcome::Blocked) => "Blocked",
         RunState::Ended(RunOutcome::Misconfigured) => "Invalid configuration",
         RunState::Ended(RunOutcome::Stopped) => "Stopped",
     }
@@ -59,7 +59,7 @@ pub(crate) fn badge(run: &Run) -> Markup {
         RunState::Pending | RunState::Running => "active",
         RunState::Ended(RunOutcome::Succeeded) => "success",
         RunState::Ended(RunOutcome::Failed | RunOutcome::Misconfigured) => "error",
-        RunState::Ended(RunOutcome::Refused) => "warning",
+        RunState::Ended(RunOutcome::Blocked) => "warning",
         RunState::Ended(RunOutcome::Stopped) => "",
     };
     html! { span class={ "badge " (class) } data-state=(state.as_str()) { (state_label(state)) } }
@@ -85,8 +85,8 @@ pub(crate) fn title(run: &Run, now: Timestamp) -> String {
 
 /// Whether the run found an empty lake: it is waiting for sources, which is no failure.
 pub(crate) fn is_waiting_for_sources(run: &Run) -> bool {
-    let is_refused = run.state == RunState::Ended(RunOutcome::Refused);
-    let report = run.report.as_deref().filter(|_| is_refused);
+    let is_blocked = run.state == RunState::Ended(RunOutcome::Blocked);
+    let report = run.report.as_deref().filter(|_| is_blocked);
     report.is_some_and(|report| {
         let has_users = report.blocked_deletions.as_ref().is_some_and(|blocked| blocked.known > 0);
         report.counts.listed == 0 && report.version.is_none() && !has_users
@@ -140,7 +140,7 @@ pub(crate) fn error<'a>(run: &'a Run, dataset: &Dataset) -> Option<Cow<'a, str>>
 /// What a run that failed has changed, and what the user can do.
 pub(crate) fn failure_advice(outcome: RunOutcome, report: Option<&RunReport>) -> &'static str {
     match outcome {
-        RunOutcome::Refused => match report.and_then(|report| report.blocked_deletions.as_ref()) {
+        RunOutcome::Blocked => match report.and_then(|report| report.blocked_deletions.as_ref()) {
             Some(_) => "Retrying will not help: restore the sources, or allow the removals.",
             None => "Retrying will not help: fix the sources.",
         },

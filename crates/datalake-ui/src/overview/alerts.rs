@@ -129,7 +129,7 @@ fn stale(age: SignedDuration, staleness: Staleness, permission: RunPermission) -
 
 fn failed(run: &Run, outcome: RunOutcome, table: Table, dataset: &Dataset, now: Timestamp) -> Markup {
     let (severity, title) = match outcome {
-        RunOutcome::Refused => (Severity::Warning, "The last run was blocked by a safety check"),
+        RunOutcome::Blocked => (Severity::Warning, "The last run was blocked by a safety check"),
         RunOutcome::Misconfigured => (Severity::Error, "The last run had an invalid configuration"),
         RunOutcome::Succeeded | RunOutcome::Failed | RunOutcome::Stopped => (Severity::Error, "The last run failed"),
     };

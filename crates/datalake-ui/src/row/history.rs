@@ -180,9 +180,9 @@ fn change(change: Option<&str>) -> (&'static str, &'static str) {
 fn ends(history: &HistoryDocument<'_>) -> String {
     let oldest = history.oldest;
     match history.ends {
-        "begin_of_table" => "The history goes back to the first version of the table.".to_owned(),
-        "log_ends" => format!("The history goes back to version {oldest}: older log entries have expired."),
-        "files_gone" => format!("The history goes back to version {oldest}: data files are kept for one week after they are replaced."),
+        "first_version" => "The history goes back to the first version of the table.".to_owned(),
+        "log_expired" => format!("The history goes back to version {oldest}: older log entries have expired."),
+        "files_expired" => format!("The history goes back to version {oldest}: data files are kept for one week after they are replaced."),
         _ => format!("The history goes back to version {oldest}: older history was not scanned."),
     }
 }

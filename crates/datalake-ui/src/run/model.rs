@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn later_run_that_succeeded_is_found() {
-        let blocked = run("blocked", RunState::Ended(RunOutcome::Refused), 10, 20);
+        let blocked = run("blocked", RunState::Ended(RunOutcome::Blocked), 10, 20);
         let find = |state, started| {
             let runs = [run("other", state, started, started + 1), blocked.clone()];
             succeeded_after(&blocked, &runs).is_some()

@@ -90,7 +90,7 @@ fn waiting_banner() -> Markup {
 fn error_banner(state: RunState, error: &str, report: Option<&RunReport>) -> Markup {
     let (severity, title) = match state.outcome() {
         None => (Severity::Info, "Waiting for"),
-        Some(RunOutcome::Refused) => (Severity::Warning, "Blocked by a safety check"),
+        Some(RunOutcome::Blocked) => (Severity::Warning, "Blocked by a safety check"),
         Some(RunOutcome::Misconfigured) => (Severity::Error, run::state_label(state)),
         Some(RunOutcome::Stopped) => (Severity::Info, run::state_label(state)),
         Some(RunOutcome::Succeeded | RunOutcome::Failed) => (Severity::Error, run::state_label(RunState::Ended(RunOutcome::Failed))),

@@ -23,7 +23,7 @@ impl StateFilter {
         Self::Active,
         Self::Ended(RunOutcome::Succeeded),
         Self::Ended(RunOutcome::Failed),
-        Self::Ended(RunOutcome::Refused),
+        Self::Ended(RunOutcome::Blocked),
         Self::Ended(RunOutcome::Misconfigured),
         Self::Ended(RunOutcome::Stopped),
     ];
@@ -45,7 +45,7 @@ impl StateFilter {
 
     fn parse(text: &str) -> Result<Self, QueryError> {
         let found = Self::ALL.into_iter().find(|filter| filter.as_str() == text);
-        found.ok_or_else(|| QueryError::value("state", "must be active, succeeded, failed, refused, misconfigured or stopped"))
+        found.ok_or_else(|| QueryError::value("state", "must be active, succeeded, failed, blocked, misconfigured or stopped"))
     }
 
     pub(crate) fn matches(self, state: RunState) -> bool {

@@ -195,6 +195,6 @@ fn row(run: &Run, dataset: &Dataset, now: Timestamp) -> Markup {
 fn error_class(state: RunState) -> &'static str {
     match state.outcome() {
         Some(RunOutcome::Failed | RunOutcome::Misconfigured) => "error",
-        Some(RunOutcome::Succeeded | RunOutcome::Refused | RunOutcome::Stopped) | None => "muted",
+        Some(RunOutcome::Succeeded | RunOutcome::Blocked | RunOutcome::Stopped) | None => "muted",
     }
 }

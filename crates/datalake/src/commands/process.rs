@@ -58,7 +58,7 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
         bar.clear();
         let plan = plan?;
         super::print(render_plan(&plan, args.output, &arguments(&args.lake)).as_bytes())?;
-        let outcome = plan.blocked_by.map_or(RunOutcome::Succeeded, |_| RunOutcome::Refused);
+        let outcome = plan.blocked_by.map_or(RunOutcome::Succeeded, |_| RunOutcome::Blocked);
         return Ok(outcome.exit_status());
     }
     let (mut failures, mut bar) = (0, bar);

@@ -244,7 +244,7 @@ fn mass_deletion_is_blocked_unless_allowed() {
         lake.remove(&format!("{id}.csv"));
     }
     let report = lake.process_json(&[], 4);
-    assert_eq!(report["outcome"], "refused", "{report}");
+    assert_eq!(report["outcome"], "blocked", "{report}");
     assert!(report["error"].as_str().unwrap().contains("--allow-mass-delete"), "{report}");
     assert_eq!(lake.output(), before);
     let report = lake.process_json(&["--allow-mass-delete"], 0);

@@ -185,7 +185,7 @@ fn banners_are_accessible() {
     let run = format!("/page/runs/{}", refused["id"].as_str().unwrap());
     browser.until("the banner", || {
         browser.go("/");
-        (browser.count("[data-banner=refused]") == 1).then_some(())
+        (browser.count("[data-banner=blocked]") == 1).then_some(())
     });
     check(&browser, &["/".to_owned(), "/page/runs".to_owned(), run]);
     fs::rename(server.folder.path().join("lake"), server.folder.path().join("away")).unwrap();

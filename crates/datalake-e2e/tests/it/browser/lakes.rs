@@ -236,7 +236,7 @@ pub(super) fn crowded() -> Server {
     assert!(process(&["--run-id", &long_run_id()]).success());
     // More rejected sources than allowed.
     assert_eq!(process(&["--full", "--max-reject-ratio", "0"]).code(), Some(4));
-    assert_eq!(server.json("/runs?limit=1")["runs"][0]["state"], "refused");
+    assert_eq!(server.json("/runs?limit=1")["runs"][0]["state"], "blocked");
     let count = server.json("/data?limit=1000&min_version=2&wait=30s").as_array().unwrap().len();
     assert!(count > 100, "{count} users");
     server

@@ -27,7 +27,7 @@ fn no_row_is_tall_and_no_view_is_wider_than_its_window() {
         &long_run,
         "/page/users/long",
         "/page/users?view=gallery&limit=50",
-        "/page/runs?state=refused",
+        "/page/runs?state=blocked",
     ];
     let paths = paths.chain(others.map(str::to_owned)).chain(views::PROBLEMS.map(str::to_owned));
     let mut found = Vec::new();

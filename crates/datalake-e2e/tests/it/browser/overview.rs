@@ -121,7 +121,7 @@ fn failed_run_has_a_banner() {
         std::fs::remove_file(entry.unwrap().path()).unwrap();
     }
     let run: Value = lakes::run(&server);
-    assert_eq!(run["state"], "refused", "{run}");
+    assert_eq!(run["state"], "blocked", "{run}");
     browser.until_run("the banner", "return document.querySelector('[data-banner]') !== null");
     let id = run["id"].as_str().unwrap();
     assert_eq!(

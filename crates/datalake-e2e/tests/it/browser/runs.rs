@@ -248,13 +248,13 @@ fn blocked_removals_can_be_allowed_once() {
         fs::remove_file(lakes::sources(&server).join(format!("{number}.csv"))).unwrap();
     }
     let blocked = lakes::run(&server);
-    assert_eq!(blocked["state"], "refused", "{blocked}");
+    assert_eq!(blocked["state"], "blocked", "{blocked}");
     let browser = Browser::open(&server);
     browser.until("the banner", || {
         browser.go("/");
-        (browser.count("[data-banner=refused] a[href$='#blocked']") == 1).then_some(())
+        (browser.count("[data-banner=blocked] a[href$='#blocked']") == 1).then_some(())
     });
-    browser.click("[data-banner=refused] a[href$='#blocked']");
+    browser.click("[data-banner=blocked] a[href$='#blocked']");
     browser.until("the run", || (browser.count("#blocked") == 1).then_some(()));
     assert_eq!(browser.run("return document.querySelector('#blocked').dataset.count"), "30");
     assert_eq!(browser.text("#blocked li a"), "Susan Lee (1000)");

@@ -174,7 +174,7 @@ fn ended_run_has_the_message_of_its_failure() {
     check(
         json!({ "conditions": [policy(4)] }),
         &[pod(1, &ended(4, "Error", ""))],
-        "refused",
+        "blocked",
         &["exited with status 4"],
     );
     check(json!({ "conditions": [policy(2)] }), &[], "misconfigured", &["exit code 2"]);

@@ -128,8 +128,8 @@ async fn stale_data_has_a_banner_until_a_run_confirms_it() {
     lake.commit_as("run-1", at("2026-11-24T09:00:00Z"), rows, &refusals()).await;
     lake.watch.refresh_now().await;
     check_banners(&lake, &["stale"]).await;
-    load_report(&lake, &report(2, RunOutcome::Refused, 0, None)).await;
-    check_banners(&lake, &["stale", "refused"]).await;
+    load_report(&lake, &report(2, RunOutcome::Blocked, 0, None)).await;
+    check_banners(&lake, &["stale", "blocked"]).await;
     // A run without changes confirms the data.
     load_report(&lake, &report(3, RunOutcome::Succeeded, 0, None)).await;
     let page = check_banners(&lake, &[]).await;

@@ -166,7 +166,7 @@ async fn rejects_of_a_failed_run_are_shown_without_a_table() {
         remedy: "write milliseconds since 1970".to_owned(),
     };
     let report = RunReport {
-        outcome: RunOutcome::Refused,
+        outcome: RunOutcome::Blocked,
         version: None,
         rejects: vec![rejected("src-data/1.csv", "type")],
         reject_details: vec![detail],
@@ -197,7 +197,7 @@ async fn runs_are_filtered_by_state() {
 /// The report of a run that the guard against mass deletion stopped.
 fn blocked(count: u64, known: u64, users: &[&str]) -> RunReport {
     RunReport {
-        outcome: RunOutcome::Refused,
+        outcome: RunOutcome::Blocked,
         version: None,
         blocked_deletions: Some(BlockedDeletions {
             count,

@@ -11,7 +11,7 @@ use crate::run_fixture::{Fixture, GATED, report};
 /// A run that a guard blocked, by its report.
 fn blocked(run_id: &str, deletions: Option<u64>) -> RunReport {
     RunReport {
-        outcome: RunOutcome::Refused,
+        outcome: RunOutcome::Blocked,
         error: Some("a guard refused to publish".to_owned()),
         blocked_deletions: deletions.map(|count| BlockedDeletions {
             count,

@@ -52,11 +52,11 @@ async fn runs_are_listed_newest_first_without_duplicates() {
     // A run that is retried under its name replaces its report.
     fixture
         .put_report(&RunReport {
-            outcome: RunOutcome::Refused,
+            outcome: RunOutcome::Blocked,
             ..report("c", 3)
         })
         .await;
-    assert_eq!(fixture.get("/runs").await.body["runs"][1]["state"], json!("refused"));
+    assert_eq!(fixture.get("/runs").await.body["runs"][1]["state"], json!("blocked"));
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ async fn exit_status_of_the_child_is_the_outcome_of_the_run() {
     check_end("exit 0", "succeeded", &[]).await;
     check_end("echo the store is away >&2; exit 1", "failed", &["1", "the store is away"]).await;
     check_end("exit 2", "misconfigured", &["2"]).await;
-    check_end("exit 4", "refused", &["4"]).await;
+    check_end("exit 4", "blocked", &["4"]).await;
     check_end("exit 3", "failed", &["3"]).await;
     check_end("kill -9 $$", "failed", &["signal 9"]).await;
 }

@@ -82,10 +82,10 @@ fn lake_with_sources_and_without_a_table_has_no_first_steps() {
 
 #[test]
 fn last_completed_run_that_failed_has_a_banner() {
-    use RunOutcome::{Failed, Misconfigured, Refused, Stopped, Succeeded};
+    use RunOutcome::{Blocked, Failed, Misconfigured, Stopped, Succeeded};
     use RunState::{Ended, Running};
     check(TableState::Missing, false, &[Ended(Failed)], &["failed"]);
-    check(TableState::Missing, false, &[Running, Ended(Refused)], &["refused"]);
+    check(TableState::Missing, false, &[Running, Ended(Blocked)], &["blocked"]);
     check(
         TableState::Missing,
         false,
