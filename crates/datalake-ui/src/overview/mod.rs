@@ -26,7 +26,7 @@ use crate::{
         histogram, labels, run,
     },
     overview::trends::Trends,
-    page::{context::PageContext, html_page::HtmlPage, lake_status::LakeStatus, layout::View, links},
+    page::{context::PageContext, html_page::HtmlPage, lake_status::LakeStatus, layout::View, links, run_permission::RunPermission},
 };
 use datalake_api::{limits::scan_pool::ScanPool, snapshots::watch::TableState};
 use datalake_runs::{launcher::NextRun, run::Run, runs::Runs};
@@ -103,12 +103,13 @@ fn overview(context: &PageContext, rows: Option<&Rows>, next: NextRun, start_but
     } = context;
     let now = *now;
     let trends = Trends::of(&lake.runs);
+    let may_start_first_run = matches!(lake.table.state, TableState::Missing) && *run_permission != RunPermission::NotOffered;
     html! {
         (components::heading("Overview", &subtitle(lake, now), start_button))
         (alerts::banners(lake, dataset, context.known_lake(), *run_permission, now))
         @if let Some(rows) = rows { (statistics::markup(rows, &trends, lake, now)) }
         div.columns {
-            (recent_runs(&lake.runs, next, now))
+            (recent_runs(&lake.runs, next, may_start_first_run, now))
             @if let Some(rows) = rows { (sources(&lake.runs, rows.snapshot.dataset())) }
         }
         @if let Some(rows) = rows {
@@ -144,7 +145,7 @@ fn subtitle(lake: &LakeStatus, now: Timestamp) -> Markup {
     }
 }
 
-fn recent_runs(runs: &[Run], next: NextRun, now: Timestamp) -> Markup {
+fn recent_runs(runs: &[Run], next: NextRun, may_start_first_run: bool, now: Timestamp) -> Markup {
     let active: Vec<&Run> = runs.iter().filter(|run| run.state.is_active()).collect();
     let last = runs.iter().find(|run| !run.state.is_active());
     html! {
@@ -171,6 +172,7 @@ fn recent_runs(runs: &[Run], next: NextRun, now: Timestamp) -> Markup {
                     @match next {
                         NextRun::At(at) => (format::time(at, now)),
                         NextRun::Never => "No run is scheduled: the schedule is paused or has ended.",
+                        NextRun::Unknown if may_start_first_run => "Within 10 minutes: a lake without a table gets its first run.",
                         NextRun::Unknown => "Unknown: runs are started externally.",
                     }
                 }

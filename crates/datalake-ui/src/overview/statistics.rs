@@ -55,7 +55,7 @@ pub(super) fn markup(rows: &Rows, trends: &Trends, lake: &LakeStatus, now: Times
                 a href=(links::VERSIONS) { "version " (version.number()) } ", published " (relative_time(version.committed_at(), now))
             }))
             (statistic("rejects-open", "Rejected sources", &html! { a href=(links::REJECTS) { (number(snapshot.rejected_count())) } }, &html! {
-                @if snapshot.rejected_count() > 0 { "last valid rows still served" } @else { "all sources accepted" }
+                @if snapshot.rejected_count() > 0 { "last valid rows are kept" } @else { "all sources accepted" }
                 @if snapshot.ignored_count() > 0 { " · " (number(snapshot.ignored_count())) " ignored" }
                 (trends.rejects_sparkline())
             }))

@@ -193,7 +193,7 @@ fn render_plan(plan: &DryRun, format: OutputFormat, lake: &str) -> String {
             }
             writeln!(
                 text,
-                "{} objects listed, {} rows to process, {} objects ignored; nothing was changed, and no content was checked",
+                "{} objects listed, {} rows to process, {} objects ignored; contents are not checked, and nothing was changed",
                 grouped(plan.listed),
                 grouped(count(plan.steps.len())),
                 grouped(count(plan.ignored.len()))

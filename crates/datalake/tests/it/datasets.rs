@@ -108,7 +108,7 @@ fn declared_rows_are_processed_and_queried() {
     );
     let report = lake.json("process", &[], 0);
     assert_eq!(
-        (&report["counts"]["changed"], &report["counts"]["csv_rejected"]),
+        (&report["counts"]["changed"], &report["counts"]["rejected"]),
         (&json!(0), &json!(1)),
         "{report}"
     );

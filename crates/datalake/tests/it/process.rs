@@ -270,7 +270,7 @@ fn too_many_rejects_are_blocked_unless_allowed() {
     lake.put("worse.csv", "");
     let text = lake.process(&[], 4);
     assert!(
-        text.contains("--max-reject-ratio") && text.contains("src-data/bad.csv: empty"),
+        text.contains("--max-reject-ratio") && text.contains("src-data/bad.csv: the file has 0 bytes; expected the header"),
         "{text}"
     );
     assert_eq!(lake.output(), "");

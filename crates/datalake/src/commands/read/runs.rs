@@ -112,20 +112,24 @@ fn run_table(run: &Document, screen: Screen) -> String {
         text.push('\n');
         text.push_str(&table(["NOTICES", "CODE"].map(Column::text).into(), &notices, screen));
     }
-    let rejects: Vec<_> = run.get("reject_details").list().iter().map(reject_row).collect();
+    // The report of a run that committed has no details: `datalake rejects` has them.
+    let (list, fields, columns): (_, &[&str], &[&str]) = match run.get("reject_details").list() {
+        [] => (run.get("rejects").list(), &["key", "code"], &["REJECTS", "CODE"]),
+        details => (
+            details,
+            &["key", "code", "found", "remedy"],
+            &["REJECTS", "CODE", "FOUND", "REMEDY"],
+        ),
+    };
+    let rejects: Vec<Vec<_>> = list
+        .iter()
+        .map(|reject| fields.iter().map(|field| cell(reject, field)).collect())
+        .collect();
     if !rejects.is_empty() {
         text.push('\n');
-        text.push_str(&table(
-            ["REJECTS", "CODE", "FOUND", "REMEDY"].map(Column::text).into(),
-            &rejects,
-            screen,
-        ));
+        text.push_str(&table(columns.iter().map(|title| Column::text(title)).collect(), &rejects, screen));
     }
     text
-}
-
-fn reject_row(reject: &Document) -> Vec<Cell> {
-    ["key", "code", "found", "remedy"].map(|field| cell(reject, field)).into()
 }
 
 fn cell(document: &Document, field: &str) -> Cell {
