@@ -56,11 +56,10 @@ pub fn router() -> Router<ApiState> {
         .fold(Router::new(), |router, (path, handler)| router.route(path, handler))
 }
 
-/// The path patterns of all pages, for suggestions in "not found" problems. Nobody types those of events, assets and forms.
+/// The path patterns of all pages and assets, for suggestions in "not found" problems. Nobody types the paths of events and of forms.
 pub fn paths() -> impl Iterator<Item = &'static str> {
-    let is_page =
-        |path: &&str| ![links::LIVE, links::SIGN_OUT, links::THEME, links::FAVICON].contains(path) && !path.starts_with(links::ASSETS);
-    routes().into_iter().map(|(path, _)| path).filter(is_page)
+    let is_typed = |path: &&str| ![links::LIVE, links::SIGN_OUT, links::THEME].contains(path);
+    routes().into_iter().map(|(path, _)| path).filter(is_typed)
 }
 
 /// Whether a path needs no token even if reads do: the sign-in page with its theme, style, script and icon, which contain no data of the lake.
