@@ -56,7 +56,7 @@ pub fn router() -> Router<ApiState> {
         .fold(Router::new(), |router, (path, handler)| router.route(path, handler))
 }
 
-/// The path patterns of all pages and assets, for suggestions in "not found" problems. Nobody types the paths of events and of forms.
+/// The path patterns of all pages and assets, for suggestions in "not found" problems. The paths of events and of forms are not typed.
 pub fn paths() -> impl Iterator<Item = &'static str> {
     let is_typed = |path: &&str| ![links::LIVE, links::SIGN_OUT, links::THEME].contains(path);
     routes().into_iter().map(|(path, _)| path).filter(is_typed)
