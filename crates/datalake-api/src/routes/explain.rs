@@ -249,7 +249,7 @@ fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> St
             Some(reason) => format!("there is no row: {reason}"),
             None => match rejects.all.first() {
                 Some(open) => format!("there is no row: {}", open.reason(dataset).found),
-                None => "there is no row, and the user has no source".to_owned(),
+                None => format!("there is no row, and the {} has no source", dataset.entity()),
             },
         },
     }
@@ -260,20 +260,29 @@ fn image_status(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) 
     let linked = row.and_then(|row| row.file(0));
     let rejected = rejects.rejected(SourceKind::Image);
     let key = first(keys::image_sources(dataset, user_id));
+    let file = dataset.files().first();
+    let name = file.map_or("file", |file| file.name.as_str());
+    let is_copied = file.is_some_and(|file| file.copy_to.is_some());
     let (state, reason) = match (linked, rejected) {
-        (Some(_), None) => ("linked", "the image is valid".to_owned()),
+        (Some(_), None) => ("linked", format!("the {name} is valid")),
         (Some(image), Some(reject)) => (
             "linked",
             format!(
-                "{} is rejected ({}); the copy of the last valid image (ETag {}) is kept",
+                "{} is rejected ({}); the {} (ETag {}) is {}",
                 reject.key,
                 reject.exclusion.code(),
-                image.etag
+                if is_copied {
+                    format!("copy of the last valid {name}")
+                } else {
+                    format!("last valid {name}")
+                },
+                image.etag,
+                if is_copied { "kept" } else { "not served, because it was replaced" }
             ),
         ),
         (None, Some(reject)) => ("rejected", format!("{} is rejected ({})", reject.key, reject.exclusion.code())),
         (None, None) if rejects.has_orphan() || rejects.has_valid_image() => {
-            ("unused", format!("{key} will be linked when the user has a row"))
+            ("unused", format!("{key} will be linked when the {} has a row", dataset.entity()))
         }
         (None, None) => match rejects.near_miss(SourceKind::Image) {
             Some(reason) => ("missing", format!("there is no {key}: {reason}")),

@@ -15,11 +15,11 @@ use datalake_store::{
     bucket::{Bucket, Metadata, ObjectKind, PutMode},
     error::StoreError,
 };
-use datalake_table::declaration;
+use datalake_table::declaration::{self, DeclarationError};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
-    args::InitArgs,
+    args::{InitArgs, LakeArgs},
     dataset_file,
     documentation::REJECTS,
     exit::UsageError,
@@ -39,31 +39,25 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     }
     let connecting = format!("connecting to {}", args.lake.lake);
     let bar = Bar::waiting(&connecting);
-    // An invalid folder changes nothing. Which of its files are sources may depend on the declaration of the lake.
-    let list = |dataset: &Dataset| match &args.from {
+    let (text_of_declaration, dataset) = match declared {
+        Some((text, dataset)) => (Some(text), dataset),
+        None => (None, stored_dataset(&args.lake).await?),
+    };
+    // Before the lake is created: an invalid folder changes nothing.
+    let sources = match &args.from {
         Some(folder) => {
             bar.set_message(&format!("listing {}", folder.display()));
-            list_folder(dataset, folder).map(Some)
+            Some(list_folder(&dataset, folder)?)
         }
-        None => Ok(None),
-    };
-    let mut sources = match &declared {
-        Some((_, dataset)) => list(dataset)?,
         None => None,
     };
     bar.set_message(&connecting);
     super::create(&args.lake).await?;
     let lake = super::open(&args.lake).await?;
     let bucket = lake.bucket.as_ref();
-    let dataset = if let Some((text, dataset)) = declared {
+    if let Some(text) = text_of_declaration {
         upload_declaration(bucket, text).await?;
-        dataset
-    } else {
-        let stored = declaration::read(bucket).await?;
-        let dataset = stored.map_or_else(Dataset::shared_users, Arc::new);
-        sources = list(&dataset)?;
-        dataset
-    };
+    }
     let on_upload = bar.upload_listener();
     let url = &args.lake.lake;
     let mut text = format!("the lake is ready: {url}\n");
@@ -91,6 +85,20 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     }
     super::print(text.as_bytes())?;
     Ok(0)
+}
+
+/// The dataset of a lake, which decides which files of a folder are sources; the users if the lake does not exist yet or has no declaration.
+async fn stored_dataset(args: &LakeArgs) -> anyhow::Result<Arc<Dataset>> {
+    let stored = match super::open(args).await {
+        Ok(lake) => declaration::read(lake.bucket.as_ref()).await,
+        Err(_) => Ok(None),
+    };
+    match stored {
+        Ok(stored) => Ok(stored.map_or_else(Dataset::shared_users, Arc::new)),
+        // The creation of the lake reports what is wrong with the store.
+        Err(DeclarationError::Store(_)) => Ok(Dataset::shared_users()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The names of the objects of a dataset: `{user_id}.csv`.

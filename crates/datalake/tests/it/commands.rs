@@ -185,6 +185,16 @@ fn samples_are_not_uploaded_again_once_there_is_a_table() {
 }
 
 #[test]
+fn init_from_a_folder_without_sources_creates_no_lake() {
+    let dir = tempfile::tempdir().unwrap();
+    let [lake, from] = ["lake", "from"].map(|name| dir.path().join(name));
+    std::fs::create_dir(&from).unwrap();
+    let arguments = ["init", "--lake", lake.to_str().unwrap(), "--from", from.to_str().unwrap()];
+    check(&arguments, 2, &["there is no {user_id}.csv or {user_id}.png in "]);
+    assert!(!lake.exists());
+}
+
+#[test]
 fn init_from_a_folder_skips_temporary_files() {
     let dir = tempfile::tempdir().unwrap();
     let [lake, from] = ["lake", "from"].map(|name| dir.path().join(name));

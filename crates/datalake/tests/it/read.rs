@@ -261,6 +261,25 @@ fn lake_without_a_table_has_a_status() {
 }
 
 #[test]
+fn lake_without_a_table_names_its_last_run() {
+    let lake = Lake(TempDir::new().unwrap());
+    fs::create_dir(lake.0.path().join("src-data")).unwrap();
+    for user_id in ["1", "2"] {
+        lake.put(&format!("{user_id}.csv"), "no header\n");
+    }
+    check_status(&lake.command("process", &[]), 4);
+    lake.check_error(
+        "rejects",
+        &[],
+        1,
+        "no table yet: its last run is blocked; see `datalake runs --lake ",
+    );
+    let run_id = lake.json("runs", &[])["runs"][0]["id"].as_str().unwrap().to_owned();
+    let run = lake.text("runs", &["--id", &run_id]);
+    assert!(run.contains("src-data/1.csv") && run.contains("names none of the columns"), "{run}");
+}
+
+#[test]
 fn missing_lake_is_a_usage_error() {
     let folder = TempDir::new().unwrap();
     let lake = Lake(TempDir::with_prefix_in("missing", folder.path()).unwrap());

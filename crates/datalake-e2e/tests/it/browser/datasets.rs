@@ -62,12 +62,7 @@ fn no_page_is_wider_than_its_window() {
             );
         }
         browser.go("/");
-        let last_row_is_full = browser.run(
-            "const box = document.querySelector('.statistics').getBoundingClientRect();
-             const last = document.querySelector('.statistics').lastElementChild.getBoundingClientRect();
-             return Math.abs(box.right - last.right) < 3 && Math.abs(box.bottom - last.bottom) < 3",
-        );
-        assert_eq!(last_row_is_full, true, "{width}");
+        assert!(views::statistics_are_full(&browser), "{width}");
     }
 }
 

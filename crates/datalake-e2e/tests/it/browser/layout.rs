@@ -66,12 +66,7 @@ fn statistics_leave_no_empty_cells() {
     for width in [360, 700, 800, 1000, 1440] {
         browser.emulate(Scheme::Light, Size { width, height: 800 });
         browser.go("/");
-        let last_row_is_full = browser.run(
-            "const box = document.querySelector('.statistics').getBoundingClientRect();
-             const last = document.querySelector('.statistics').lastElementChild.getBoundingClientRect();
-             return Math.abs(box.right - last.right) < 3 && Math.abs(box.bottom - last.bottom) < 3",
-        );
-        assert_eq!(last_row_is_full, true, "{width}");
+        assert!(views::statistics_are_full(&browser), "{width}");
     }
 }
 

@@ -45,6 +45,16 @@ pub(super) fn views(server: &Server) -> Vec<View> {
     ]
 }
 
+/// Whether the statistics of the overview leave no empty cell in their last row.
+pub(super) fn statistics_are_full(browser: &Browser) -> bool {
+    let is_full = browser.run(
+        "const box = document.querySelector('.statistics').getBoundingClientRect();
+         const last = document.querySelector('.statistics').lastElementChild.getBoundingClientRect();
+         return Math.abs(box.right - last.right) < 3 && Math.abs(box.bottom - last.bottom) < 3",
+    );
+    is_full == true
+}
+
 /// Addresses that respond with a problem.
 pub(super) const PROBLEMS: [&str; 8] = [
     "/page/users?minage=30",

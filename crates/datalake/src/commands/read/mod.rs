@@ -99,7 +99,10 @@ impl OpenedLake {
             200..=299 => Ok(response),
             status => {
                 let problem = Document::parse(&response.bytes().await?)?;
-                Err(Self::error_of(status, &problem))
+                Err(match kind_of(&problem) {
+                    "no-table-yet" => self.no_table().await,
+                    kind => error_of(status, kind, &problem),
+                })
             }
         }
     }
@@ -122,28 +125,38 @@ impl OpenedLake {
         })
     }
 
-    /// The error for a problem of the API.
-    fn error_of(status: u16, problem: &Document) -> anyhow::Error {
-        let detail = problem.get("detail").text().unwrap_or("the request failed");
-        let kind = problem.get("type").text().and_then(|kind| kind.rsplit_once('#'));
-        let kind = kind.map(|(_, kind)| kind).unwrap_or_default();
-        if kind == "no-table-yet" {
-            let run = problem.get("run");
-            return match run.get("id").text() {
-                Some(run_id) => anyhow!(
-                    "the lake has no table yet: run {run_id} is {}; see `datalake runs --id {run_id}`",
-                    run.get("state")
-                ),
-                None => anyhow!("the lake has no table yet; run `datalake process`"),
-            };
+    /// The error for a lake without a table. After a run that failed, its report has the causes.
+    async fn no_table(&self) -> anyhow::Error {
+        let last_run = async {
+            let response = self.reader.get("/runs", "limit=1", JSON).await.ok()?;
+            let runs = Document::parse(&response.bytes().await.ok()?).ok()?.take("runs");
+            runs.into_list().into_iter().next()
+        };
+        match last_run.await {
+            Some(run) => {
+                let (run_id, state) = (run.get("id"), run.get("state"));
+                anyhow!("the lake has no table yet: its last run is {state}; see `datalake runs --id {run_id}`")
+            }
+            None => anyhow!("the lake has no table yet; run `datalake process`"),
         }
-        let is_permanent = (400..500).contains(&status) && ![408, 409, 425, 429].contains(&status);
-        anyhow::Error::new(ProblemError {
-            detail: detail.to_owned(),
-            kind: kind.to_owned(),
-            is_permanent,
-        })
     }
+}
+
+/// The kind of a problem: the end of its `type`.
+fn kind_of(problem: &Document) -> &str {
+    let kind = problem.get("type").text().and_then(|kind| kind.rsplit_once('#'));
+    kind.map(|(_, kind)| kind).unwrap_or_default()
+}
+
+/// The error for a problem of the API.
+fn error_of(status: u16, kind: &str, problem: &Document) -> anyhow::Error {
+    let detail = problem.get("detail").text().unwrap_or("the request failed");
+    let is_permanent = (400..500).contains(&status) && ![408, 409, 425, 429].contains(&status);
+    anyhow::Error::new(ProblemError {
+        detail: detail.to_owned(),
+        kind: kind.to_owned(),
+        is_permanent,
+    })
 }
 
 /// A document of the API.
