@@ -35,6 +35,9 @@ const CREATE_PROOF_AGE_MIN: SignedDuration = SignedDuration::from_hours(48);
 /// How much longer than the retention a superseded entry may stay. A lake that changes every hour gets a checkpoint earlier, by a commit.
 const SUPERSEDED_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
 
+/// Times of the store are rounded to seconds, and its servers may differ by seconds. This is far below every age in this file.
+const STORE_CLOCK_ERROR_MAX: SignedDuration = SignedDuration::from_mins(1);
+
 /// Reads of entries and deletions are small requests.
 const REQUESTS_IN_FLIGHT: usize = 8;
 
@@ -73,6 +76,7 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
     } else {
         retention.deleted_files
     };
+    let without_files = summary;
     let mut to_remove = Vec::new();
     let mut objects = bucket.list(keys::TABLE, None);
     while let Some(object) = objects.try_next().await? {
@@ -88,6 +92,9 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
         }
         summary.bytes_removed += object.size;
         to_remove.push(object.key);
+    }
+    if is_set_back(bucket, now).await? {
+        return Ok(without_files);
     }
     let mut deletions = stream::iter(to_remove)
         .map(|key| {
@@ -105,6 +112,17 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
     }
     drop(deletions);
     Ok(summary)
+}
+
+/// Whether the store's clock was set back since `earlier`. Objects that were written since then look old, and the next vacuum decides about them.
+/// Call it after the listing whose ages are compared with `earlier`.
+async fn is_set_back(bucket: &Arc<dyn Bucket>, earlier: Timestamp) -> Result<bool, TableError> {
+    let now = bucket.fenced().await?.store_time;
+    let is_set_back = earlier.duration_since(now) > STORE_CLOCK_ERROR_MAX;
+    if is_set_back {
+        tracing::warn!(%earlier, %now, "the store's clock was set back; the next vacuum removes old objects");
+    }
+    Ok(is_set_back)
 }
 
 /// The files that must be kept.
@@ -263,7 +281,7 @@ async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, 
     }
     let Some(first_kept) = first_kept(&log) else { return Ok(0) };
     let (mut removed, end) = (0, first_kept.min(newest.number()));
-    if log.range(..end).next().is_none() {
+    if log.range(..end).next().is_none() || is_set_back(bucket, now).await? {
         return Ok(0);
     }
     // Without the entries before it, a damaged checkpoint could not be replaced.

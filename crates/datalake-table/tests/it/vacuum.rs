@@ -1,15 +1,23 @@
 //! The vacuum. Times are seconds of the store's clock since the first write. The clocks of the runs do not advance, because nothing depends
 //! on them.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use datalake_core::{keys, reject::ExcludedSource};
 use datalake_store::{
     error::StoreError,
-    memory::{EPOCH, MemoryBucket},
+    faults::{FaultAction, Faulty, Operation, OperationKind},
+    memory::{EPOCH, Expiry, MemoryBucket},
 };
 use datalake_table::{
     delta::{vacuum::VacuumSummary, version::Version},
     error::TableError,
+    table::Table,
 };
+use futures_util::FutureExt;
 use jiff::Timestamp;
 
 use crate::support::{details, ids, keys as keys_under, put, read, refusal, rows, table, users, write};
@@ -99,6 +107,63 @@ async fn unnamed_and_replaced_files_are_removed_after_the_retention() {
         entries(&bucket).await,
         [".tmp", "1.checkpoint.parquet", "1.json", "_last_checkpoint"]
     );
+}
+
+#[tokio::test]
+async fn files_of_another_run_are_kept_if_the_stores_clock_is_set_back_during_the_vacuum() {
+    for expiry in [Expiry::Timed, Expiry::Swept, Expiry::Never] {
+        let bucket = MemoryBucket::new().expiring(expiry);
+        filled(&bucket, &[10, 20]).await;
+        bucket.advance_to(at(20 * DAY));
+        let written = [keys::table_file("part-staged.parquet"), keys::rejects_file("staged", 0)];
+        let (store, new_files) = (bucket.clone(), written.clone());
+        let hook = move |operation: Operation| {
+            let (store, new_files) = (store.clone(), new_files.clone());
+            async move {
+                if (operation.kind, &*operation.key) == (OperationKind::List, keys::TABLE) {
+                    store.set_now(at(10 * DAY));
+                    for key in new_files {
+                        write(&store, &key, "x").await;
+                    }
+                }
+            }
+            .boxed()
+        };
+        let faulty = Faulty::with_hook(Arc::new(bucket.clone()), |_| FaultAction::Pass, hook);
+        let removed = Table::new(Arc::new(faulty)).vacuum().await.unwrap();
+        let remaining = keys_under(&bucket, keys::TABLE).await;
+        assert!(
+            written.iter().all(|key| remaining.contains(key)),
+            "{expiry:?}: {removed:?} {remaining:?}"
+        );
+        assert_eq!(removed.data_files_removed + removed.rejects_files_removed, 0, "{expiry:?}");
+    }
+}
+
+#[tokio::test]
+async fn versions_within_the_retention_are_kept_if_the_stores_clock_is_set_back_during_the_vacuum() {
+    let bucket = MemoryBucket::new().expiring(Expiry::Never);
+    let version = filled(&bucket, &[10 * DAY, 50 * DAY, 50 * DAY]).await;
+    let (store, is_loaded, is_set_back) = (bucket.clone(), AtomicBool::new(false), AtomicBool::new(false));
+    let hook = move |operation: Operation| {
+        is_loaded.fetch_or(operation.key == keys::log_entry(version.number()), Ordering::SeqCst);
+        let is_listing = operation.kind == OperationKind::List && is_loaded.load(Ordering::SeqCst);
+        let is_first_listing = is_listing && !is_set_back.swap(true, Ordering::SeqCst);
+        let (store, mut version) = (store.clone(), version.clone());
+        async move {
+            if is_first_listing {
+                store.set_now(at(0));
+                // One of them gets a checkpoint.
+                for value in 0..10 {
+                    version = commit_at(&store, Some(&version), value, 0).await;
+                }
+            }
+        }
+        .boxed()
+    };
+    let faulty = Faulty::with_hook(Arc::new(bucket.clone()), |_| FaultAction::Pass, hook);
+    Table::new(Arc::new(faulty)).vacuum().await.unwrap();
+    assert_eq!(ids(&table(&bucket), &table(&bucket).at(1).await.unwrap()).await, ["1"]);
 }
 
 #[tokio::test]
