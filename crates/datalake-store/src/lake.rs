@@ -39,6 +39,18 @@ async fn open_bucket(url: &LakeUrl, options: &OpenOptions) -> Result<OpenLake, S
     Ok(OpenLake { bucket, requests })
 }
 
+/// Whether the bucket or the folder exists. The future is boxed, so that this crate compiles the code for the AWS SDK.
+pub fn exists<'a>(url: &'a LakeUrl, options: &'a OpenOptions) -> BoxFuture<'a, Result<bool, StoreError>> {
+    match url {
+        LakeUrl::Folder(root) => async move {
+            require_folders(root).await?;
+            Ok(root.is_dir())
+        }
+        .boxed(),
+        LakeUrl::S3 { bucket, .. } => s3::bucket_exists(bucket, options).boxed(),
+    }
+}
+
 /// Creates the bucket or the folder if it does not exist. The future is boxed, so that this crate compiles the code for the AWS SDK.
 pub fn create<'a>(url: &'a LakeUrl, options: &'a OpenOptions) -> BoxFuture<'a, Result<(), StoreError>> {
     create_bucket(url, options).boxed()

@@ -1,4 +1,4 @@
-//! Creates the bucket.
+//! Finds and creates the bucket.
 
 use std::sync::Arc;
 
@@ -9,8 +9,21 @@ use crate::{error::StoreError, open_options::OpenOptions};
 
 /// Creates the bucket if it does not exist. A bucket that exists and can be read is a success.
 pub async fn create_bucket(bucket: &str, options: &OpenOptions) -> Result<(), StoreError> {
-    let client = BucketClient::new(client::connect(options, bucket).await?, bucket, "", Arc::default());
-    create(&client).await
+    create(&connect(bucket, options).await?).await
+}
+
+/// Whether the bucket exists.
+pub async fn bucket_exists(bucket: &str, options: &OpenOptions) -> Result<bool, StoreError> {
+    exists(&connect(bucket, options).await?).await
+}
+
+async fn connect(bucket: &str, options: &OpenOptions) -> Result<BucketClient, StoreError> {
+    Ok(BucketClient::new(
+        client::connect(options, bucket).await?,
+        bucket,
+        "",
+        Arc::default(),
+    ))
 }
 
 pub(super) async fn create(client: &BucketClient) -> Result<(), StoreError> {

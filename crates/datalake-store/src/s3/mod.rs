@@ -33,7 +33,7 @@ use jiff::Timestamp;
 use self::bucket_client::BucketClient;
 #[cfg(feature = "testing")]
 use self::fence::Fence;
-pub use crate::s3::create_bucket::create_bucket;
+pub use crate::s3::create_bucket::{bucket_exists, create_bucket};
 use crate::{
     bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode},
     error::StoreError,

@@ -14,8 +14,9 @@ use datalake_core::{count::count, dataset::Dataset, keys, reject::IgnoreCode, te
 use datalake_store::{
     bucket::{Bucket, Metadata, ObjectKind, PutMode},
     error::StoreError,
+    lake,
 };
-use datalake_table::declaration::{self, DeclarationError};
+use datalake_table::declaration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
@@ -89,16 +90,12 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
 
 /// The dataset of a lake, which decides which files of a folder are sources; the users if the lake does not exist yet or has no declaration.
 async fn stored_dataset(args: &LakeArgs) -> anyhow::Result<Arc<Dataset>> {
-    let stored = match super::open(args).await {
-        Ok(lake) => declaration::read(lake.bucket.as_ref()).await,
-        Err(_) => Ok(None),
-    };
-    match stored {
-        Ok(stored) => Ok(stored.map_or_else(Dataset::shared_users, Arc::new)),
-        // The creation of the lake reports what is wrong with the store.
-        Err(DeclarationError::Store(_)) => Ok(Dataset::shared_users()),
-        Err(error) => Err(error.into()),
+    lake_location::check(&args.lake)?;
+    if !lake::exists(&args.lake, &args.s3.open_options()).await? {
+        return Ok(Dataset::shared_users());
     }
+    let stored = declaration::read(super::open(args).await?.bucket.as_ref()).await?;
+    Ok(stored.map_or_else(Dataset::shared_users, Arc::new))
 }
 
 /// The names of the objects of a dataset: `{user_id}.csv`.
