@@ -152,7 +152,7 @@ impl ProcessLauncher {
         };
         let spawned = LogicalTime::now();
         let child = self.shared.command.spawn(&run.run_id, &parameters)?;
-        tracing::info!(run.id = %run.run_id, run.mode = parameters.mode.as_str(), process.id = child.id(), "run started");
+        tracing::info!(run.id = %run.run_id, run.mode = parameters.mode.as_str(), process.id = child.id(), "process of the run started");
         let (stop, output) = (CancellationToken::new(), ChildOutput::default());
         runs.add(ActiveRun {
             run: run.clone(),

@@ -32,20 +32,24 @@ pub(crate) fn man(dir: Option<PathBuf>) -> anyhow::Result<u8> {
                 ))
             };
             fs::create_dir_all(&dir).map_err(failed)?;
-            write_pages(&command, &date, &dir).map_err(failed)?;
+            let pages = write_pages(&command, &date, &dir).map_err(failed)?;
+            super::print(format!("{pages} pages written to {}\n", dir.display()).as_bytes())?;
         }
     }
     Ok(0)
 }
 
-fn write_pages(command: &Command, date: &str, dir: &Path) -> std::io::Result<()> {
+/// Writes the pages of a command and its subcommands, and returns their number.
+fn write_pages(command: &Command, date: &str, dir: &Path) -> std::io::Result<u32> {
+    let mut pages = 1;
     for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
-        write_pages(command, date, dir)?;
+        pages += write_pages(command, date, dir)?;
     }
     let page = page(command, date);
     let mut file = File::create(dir.join(page.get_filename()))?;
     page.render(&mut file)?;
-    file.flush()
+    file.flush()?;
+    Ok(pages)
 }
 
 /// A page in the form of man-pages(7), with a title in upper case and a date.

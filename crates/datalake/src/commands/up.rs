@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use datalake_api::lake_label::LakeLabel;
 use datalake_core::{
     count::milliseconds,
+    keys,
     run::{RunId, RunOutcome},
 };
 use datalake_processor::options::Lake;
@@ -14,6 +15,7 @@ use datalake_runs::{
     run::{RunParameters, RunState, Trigger},
 };
 use datalake_server::serve::Listeners;
+use datalake_store::{bucket::Bucket, error::StoreError, lake_url::LakeUrl};
 use tokio_util::sync::CancellationToken;
 
 use super::serve::{self, Admission};
@@ -26,9 +28,20 @@ pub(crate) async fn up(args: UpArgs, log: Option<&str>) -> anyhow::Result<u8> {
     let listeners = serve::listen(&args.listen, &args.clients).await?;
     let label = lake_label(&args.lake, &args.page);
     let lake = super::open(&args.lake).await?;
+    if let LakeUrl::Folder(_) = args.lake.lake {
+        check_folder(lake.bucket.as_ref()).await?;
+    }
     serve::announce(&listeners, &args.lake)?;
     let launcher = serve::process_launcher(&args.lake, &args.policy, log)?;
     serve_and_run(listeners, lake, label, launcher, admission, &args.schedule.schedule, shutdown).await
+}
+
+/// Fails if the folder of a lake does not exist. A bucket on a server may become reachable later.
+async fn check_folder(bucket: &dyn Bucket) -> Result<(), StoreError> {
+    match bucket.head(keys::OUTPUT).await {
+        Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Serves the lake and runs the processor, for `up` and `demo`.

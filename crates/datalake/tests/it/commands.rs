@@ -234,13 +234,21 @@ fn healthcheck_of_a_stopped_server_fails() {
 }
 
 #[test]
+fn up_fails_at_once_if_the_folder_does_not_exist() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path().join("missing");
+    let arguments = ["up", "--lake", lake.to_str().unwrap(), "--listen", "127.0.0.1:0"];
+    check(&arguments, 2, &["does not exist; create it with `datalake init --lake "]);
+}
+
+#[test]
 fn man_pages_and_completions_are_generated() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         check(&["completions", shell], 0, &["healthcheck"]);
     }
     check(&["man"], 0, &[".TH"]);
     let dir = tempfile::tempdir().unwrap();
-    check(&["man", "--dir", dir.path().to_str().unwrap()], 0, &[]);
+    check(&["man", "--dir", dir.path().to_str().unwrap()], 0, &[" pages written to "]);
     assert!(dir.path().join("datalake-process.1").exists());
 }
 
