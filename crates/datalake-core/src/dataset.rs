@@ -101,6 +101,16 @@ impl Dataset {
         canonical::write(self)
     }
 
+    /// Whether rows of both datasets have the same columns: the names and types of the columns, the names of the files, and the derived columns.
+    pub fn has_same_columns(&self, other: &Self) -> bool {
+        let columns = |dataset: &Self| {
+            let columns = dataset.columns.iter();
+            columns.map(|column| (column.name.clone(), column.column_type)).collect::<Vec<_>>()
+        };
+        let files = |dataset: &Self| dataset.files.iter().map(|file| file.name.clone()).collect::<Vec<_>>();
+        columns(self) == columns(other) && files(self) == files(other) && self.derived == other.derived
+    }
+
     /// The name of the rows in the plural, for titles.
     pub fn title(&self) -> &str {
         &self.title

@@ -26,30 +26,48 @@ pub(crate) struct RowChanges {
     pub(crate) removed: u64,
 }
 
-/// Makes the new row of `dataset` for each user that was read. `images` are in the order of `reads`. If the old rows have another declaration (`is_other`), they
-/// only count: every new row is put.
-pub(crate) fn apply(
-    dataset: &Dataset,
-    old_rows: &BTreeMap<UserId, Row>,
-    is_other: bool,
-    reads: Vec<UserRead>,
-    images: Vec<ImageUpdate>,
-    run_id: &RunId,
-) -> RowChanges {
+/// The rows before a run, of the users that were read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OldRows<'a> {
+    pub(crate) rows: &'a BTreeMap<UserId, Row>,
+    /// Their declaration, if it is another than that of the run. Then none of their values is kept, and every new row is put.
+    pub(crate) other: Option<&'a Dataset>,
+}
+
+/// Makes the new row of `dataset` for each user that was read. `images` are in the order of `reads`.
+pub(crate) fn apply(dataset: &Dataset, old: OldRows<'_>, reads: Vec<UserRead>, images: Vec<ImageUpdate>, run_id: &RunId) -> RowChanges {
     let mut changes = RowChanges::default();
+    let is_comparable = old.other.is_none_or(|other| other.has_same_columns(dataset));
     for (read, image) in reads.into_iter().zip(images) {
-        let old = old_rows.get(&read.user_id);
-        let is_linked = matches!(image, ImageUpdate::Link(_));
+        let old_row = old.rows.get(&read.user_id);
+        let is_linked = links_other_bytes(&image, old_row, old.other);
         changes.images_linked += u64::from(is_linked);
-        let new = new_row(dataset, old.filter(|_| !is_other), read, image, run_id);
-        changes.add(old, new, is_linked || is_other);
+        let mut new = new_row(dataset, old_row.filter(|_| old.other.is_none()), read, image, run_id);
+        let is_equal = match (old_row, &new) {
+            (Some(old), Some(new)) => is_comparable && old.is_visibly_equal(new) && !is_linked,
+            _ => false,
+        };
+        // A row names the last run that changed it, not one that only found its bytes under another ETag.
+        if let (Some(old), Some(new), true) = (old_row, &mut new, is_equal) {
+            new.run_id = old.run_id.clone();
+        }
+        changes.add(old_row, new, is_equal, old.other.is_some());
     }
     changes
 }
 
+/// Whether an update links other bytes than the old row. After a change of the declaration, every image is linked again.
+fn links_other_bytes(image: &ImageUpdate, old: Option<&Row>, other: Option<&Dataset>) -> bool {
+    let ImageUpdate::Link(linked) = image else { return false };
+    let same = || {
+        old.and_then(|old| old.file(0))
+            .is_some_and(|old| old.matches(&linked.etag, linked.size))
+    };
+    other.is_none() || !same()
+}
+
 /// The user's row after the run; none if there is no such user.
 fn new_row(dataset: &Dataset, old: Option<&Row>, read: UserRead, image: ImageUpdate, run_id: &RunId) -> Option<Row> {
-    let is_linked = matches!(image, ImageUpdate::Link(_));
     let (values, csv) = match read.csv {
         CsvRead::Gone => return None,
         CsvRead::Valid { values, object, .. } => (values.into(), object.into_provenance()),
@@ -64,26 +82,19 @@ fn new_row(dataset: &Dataset, old: Option<&Row>, read: UserRead, image: ImageUpd
         ImageUpdate::Unlink => None,
         ImageUpdate::Link(provenance) | ImageUpdate::UpdateEtag(provenance) => Some(provenance),
     };
-    let mut row = Row {
+    Some(Row {
         user_id: read.user_id,
         values,
         csv,
         // There is at most one: `Dataset::check_supported`.
         files: dataset.files().iter().map(|_| image.clone()).collect(),
         run_id: run_id.clone(),
-    };
-    // A row names the last run that changed it, not one that only found its bytes under another ETag.
-    if let Some(old) = old
-        && old.is_visibly_equal(&row)
-        && !is_linked
-    {
-        row.run_id = old.run_id.clone();
-    }
-    Some(row)
+    })
 }
 
 impl RowChanges {
-    fn add(&mut self, old: Option<&Row>, new: Option<Row>, is_changed: bool) {
+    /// Adds the change of a row. `is_equal`: readers see no difference. `is_put`: the new row is written even if it is equal.
+    fn add(&mut self, old: Option<&Row>, new: Option<Row>, is_equal: bool, is_put: bool) {
         let old_files = old.map(|old| &old.files).filter(|files| files.iter().any(Option::is_some));
         let new_files = new.as_ref().map(|new| &new.files).filter(|files| files.iter().any(Option::is_some));
         if old_files != new_files
@@ -104,11 +115,11 @@ impl RowChanges {
                 self.edits.push(Edit::Remove(old.user_id.clone()));
             }
             (Some(old), Some(new)) => {
-                if !old.is_visibly_equal(&new) || is_changed {
+                if !is_equal {
                     self.changed += 1;
                     self.is_visible = true;
                 }
-                if *old != new || is_changed {
+                if *old != new || !is_equal || is_put {
                     self.edits.push(Edit::Put(new));
                 }
             }

@@ -1,10 +1,11 @@
-//! Plans a run from the listing, and changes nothing.
+//! Plans a run and changes nothing: from the listing, and from the contents if the declaration changed.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use datalake_core::{
-    plan::{GuardError, SourceChange, guard_deletions},
-    run::RunMode,
+    dataset::Dataset,
+    plan::{GuardError, SourceChange, UserChange, guard_deletions},
+    run::{RejectDetail, RunMode, RunReport},
     user::UserId,
 };
 use datalake_table::{delta::version::Version, table::Table};
@@ -13,7 +14,11 @@ use futures_util::{FutureExt, future::LocalBoxFuture};
 use crate::{
     declaration::{self, OnConflict},
     error::RunError,
+    ingest::{self, Ingested},
     options::{Lake, Progress, RunOptions, cancellable},
+    read::CsvRead,
+    run,
+    run_state::{RunContext, RunState},
     source_changes::{self, Scope},
 };
 
@@ -30,6 +35,32 @@ pub struct DryRun {
     pub ignored: Vec<(String, &'static str)>,
     /// The guard that would block the run. The guard against rejects applies only after reading.
     pub blocked_by: Option<GuardError>,
+    /// What a changed declaration does to the rows; none if the table has the declaration of the run.
+    pub effect: Option<DeclarationEffect>,
+}
+
+/// What a run with another declaration than the table's would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclarationEffect {
+    /// The rows before and after the run; none if a guard would block it.
+    pub rows: Option<RowCounts>,
+    /// The sources and files that were read.
+    pub read: u64,
+    /// How many of them the declaration rejects.
+    pub rejected: u64,
+    /// The first rejected ones.
+    pub rejects: Vec<RejectDetail>,
+}
+
+/// How many rows a run keeps, adds and removes. A row that is kept may have other values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowCounts {
+    /// Rows before and after the run.
+    pub kept: u64,
+    /// Rows after the run only.
+    pub added: u64,
+    /// Rows before the run only.
+    pub removed: u64,
 }
 
 /// What a run would do with one user.
@@ -77,7 +108,8 @@ async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
         None => Vec::new(),
     };
     let dataset = declaration::load_for_run(lake.bucket.as_ref(), options.dataset.as_ref(), OnConflict::Override).await?;
-    let is_other = base.as_ref().is_some_and(|base| base.dataset() != &dataset);
+    // A lake without a table has the rows of none.
+    let is_other = base.as_ref().map_or_else(Dataset::shared_users, |base| Arc::clone(base.dataset())) != dataset;
     let rejects = if is_other { Vec::new() } else { rejects };
     let scope = Scope {
         dataset: &dataset,
@@ -88,25 +120,70 @@ async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
         run_at: (options.clock)(),
     };
     let found = source_changes::find(&table, scope, progress).await?;
-    let action = |change: &SourceChange| match change {
-        SourceChange::Unchanged => None,
-        SourceChange::Read(_) => Some(PlannedAction::Read),
-        SourceChange::Removed => Some(PlannedAction::Remove),
-    };
-    let steps = found.users.iter().map(|change| PlannedStep {
-        user_id: change.user_id.clone(),
-        csv: action(&change.csv),
-        image: action(&change.image),
-    });
-    Ok(DryRun {
+    let mut plan = DryRun {
         version: base.as_ref().map(Version::number),
         listed: found.stats.listed,
-        steps: steps.collect(),
+        steps: found.users.iter().map(step).collect(),
         ignored: found
             .ignored
             .iter()
             .map(|(object, code)| (object.key.to_string(), code.as_str()))
             .collect(),
         blocked_by: guard_deletions(found.stats, options.deletion_guard).err(),
-    })
+        effect: None,
+    };
+    if is_other {
+        let context = RunContext { options, table, dataset };
+        let (effect, guard) = effect(&context).await?;
+        plan.effect = Some(effect);
+        plan.blocked_by = guard;
+    }
+    Ok(plan)
+}
+
+fn step(change: &UserChange) -> PlannedStep {
+    let action = |change: &SourceChange| match change {
+        SourceChange::Unchanged => None,
+        SourceChange::Read(_) => Some(PlannedAction::Read),
+        SourceChange::Removed => Some(PlannedAction::Remove),
+    };
+    PlannedStep {
+        user_id: change.user_id.clone(),
+        csv: action(&change.csv),
+        image: action(&change.image),
+    }
+}
+
+/// Reads the sources as a run does, and returns what the declaration does to the rows, and the guard that would block the run.
+async fn effect(context: &RunContext<'_>) -> Result<(DeclarationEffect, Option<GuardError>), RunError> {
+    let mut state = RunState::new(context, run::new_report(context.options));
+    let (rows, guard) = match ingest::ingest(context, &mut state).await {
+        Ok(ingested) => (Some(row_counts(&ingested)), None),
+        Err(RunError::Guard(guard)) => (None, Some(guard)),
+        Err(error) => return Err(error),
+    };
+    let RunReport {
+        counts, reject_details, ..
+    } = state.report;
+    let effect = DeclarationEffect {
+        rows,
+        read: counts.csv_read + counts.images_read,
+        rejected: counts.rejected,
+        rejects: reject_details,
+    };
+    Ok((effect, guard))
+}
+
+fn row_counts(ingested: &Ingested) -> RowCounts {
+    let mut counts = RowCounts::default();
+    for read in &ingested.reads {
+        let has_row_after = matches!(read.csv, CsvRead::Valid { .. });
+        match (ingested.old_rows.contains_key(&read.user_id), has_row_after) {
+            (true, true) => counts.kept += 1,
+            (false, true) => counts.added += 1,
+            (true, false) => counts.removed += 1,
+            (false, false) => {}
+        }
+    }
+    counts
 }

@@ -1,9 +1,10 @@
 //! Finds and reads the changed sources, between two checks of the guards. Changes nothing in the lake.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{
     count::count,
+    dataset::Dataset,
     plan::{self, ListingStats, SourceChange},
     reject::ExcludedSource,
     row::Row,
@@ -18,7 +19,7 @@ use crate::{
     guards,
     read::UserRead,
     read_summary::ReadSummary,
-    rejects::Rejects,
+    rejects::{Before, Rejects},
     run_state::{RunContext, RunState},
     source_changes::{self, Changes, Scope},
 };
@@ -30,23 +31,27 @@ pub(crate) struct Ingested {
     /// Sorted by user ID.
     pub(crate) reads: Vec<UserRead>,
     pub(crate) rejects: Rejects,
-    /// Whether `old_rows` have another declaration than the sources: then no old row is kept.
-    pub(crate) is_other: bool,
+    /// The declaration of `old_rows`, if it is another than that of the sources. Then no old row is kept.
+    pub(crate) other: Option<Arc<Dataset>>,
 }
-
-const NO_ROWS: &BTreeMap<UserId, Row> = &BTreeMap::new();
 
 /// Loads the base, lists the sources, applies the guards, and reads what changed.
 pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -> Result<Ingested, RunError> {
     let progress = context.options.progress.as_ref();
     let base = load_base(context, state).await?;
-    let is_other = base.as_ref().is_some_and(|base| base.dataset() != &context.dataset);
-    // The rejects of another declaration say nothing about this one.
-    let rejects_before = rejects_of(context, base.as_ref().filter(|_| !is_other)).await?;
+    let other = base
+        .as_ref()
+        .map(Version::dataset)
+        .filter(|dataset| **dataset != context.dataset)
+        .cloned();
+    let is_other = other.is_some();
+    let open_before = rejects_of(context, base.as_ref()).await?;
+    // A source that another declaration rejects may be valid.
+    let rejects_before = if is_other { &[] } else { &*open_before };
     let scope = Scope {
         dataset: &context.dataset,
         base: base.as_ref(),
-        rejects: &rejects_before,
+        rejects: rejects_before,
         mode: if is_other { RunMode::Full } else { context.options.mode },
         reread: state.images.lost(),
         run_at: state.report.started_at,
@@ -87,22 +92,17 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
 
     let reads = state.reader.read_all(users, csv_listed + images_listed, progress).await?;
     let old_rows = old_rows(context, base.as_ref(), &reads).await?;
-    // Sources can vanish while they are read, for example when a file system is unmounted. The same guard applies.
-    // A row of another declaration is never kept, so it is also gone if its source is rejected now.
-    let gone = guards::users_gone(&rejects_before, &old_rows, &reads, is_other);
-    let after_reading = ListingStats {
-        gone: count(gone.len()) + lost_and_gone,
-        ..stats
-    };
-    guards::check_deletions(context, after_reading, gone, &mut state.report).await?;
-
     let summary = ReadSummary::of(&reads);
     (state.report.notices, state.report.rejects) = (summary.notices, summary.rejects);
     state.report.reject_details = summary.reject_details;
+    let before = Before {
+        rejects: &open_before,
+        rows: &old_rows,
+        is_other,
+    };
     let rejects = Rejects::after_reading(
         &context.dataset,
-        &rejects_before,
-        if is_other { NO_ROWS } else { &old_rows },
+        before,
         &reads,
         ignored,
         &context.options.run_id,
@@ -123,6 +123,14 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         csv_listed + images_listed,
         context.options.reject_ratio_max,
     )?;
+    // Sources can vanish while they are read, for example when a file system is unmounted. The same guard applies.
+    // A row of another declaration is never kept, so it is also gone if its source is rejected now.
+    let gone = guards::users_gone(rejects_before, &old_rows, &reads, is_other);
+    let after_reading = ListingStats {
+        gone: count(gone.len()) + lost_and_gone,
+        ..stats
+    };
+    guards::check_deletions(context, after_reading, gone, &mut state.report).await?;
     if base.is_none() {
         guards::require_a_user(&reads, csv_listed)?;
     }
@@ -130,7 +138,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         old_rows,
         reads,
         rejects,
-        is_other,
+        other,
     })
 }
 

@@ -6,8 +6,9 @@ use datalake_core::{reject::ExcludedSource, run::Counts};
 use datalake_table::delta::{stage::Staged, version::Version};
 
 use crate::{
-    apply,
+    apply::{self, OldRows},
     error::RunError,
+    images::image_sync::has_copies,
     ingest::{self, Ingested},
     options::{Progress, Writers},
     run_state::{RunContext, RunState},
@@ -34,19 +35,23 @@ pub(crate) async fn prepare(context: &RunContext<'_>, state: &mut RunState<'_>) 
         old_rows,
         reads,
         rejects,
-        is_other,
+        other,
     } = ingest::ingest(context, state).await?;
     let none = BTreeMap::new();
-    let kept_rows = if is_other { &none } else { &old_rows };
+    let kept_rows = if other.is_some() { &none } else { &old_rows };
     let base = state.base.clone();
     let updates = state
         .images
         .prepare(&state.reader, base.as_ref(), kept_rows, &reads, progress)
         .await?;
-    let changes = apply::apply(&context.dataset, &old_rows, is_other, reads, updates, &context.options.run_id);
+    let old = OldRows {
+        rows: &old_rows,
+        other: other.as_deref(),
+    };
+    let changes = apply::apply(&context.dataset, old, reads, updates, &context.options.run_id);
     let has_lost = base.as_ref().is_some_and(|base| !base.lost().is_empty());
     let ignored_changed = base.as_ref().and_then(Version::ignored) != rejects.ignored_beyond(state.report.counts.ignored);
-    let is_visible = changes.is_visible || rejects.is_visible || ignored_changed || has_lost || is_other;
+    let is_visible = changes.is_visible || rejects.is_visible || ignored_changed || has_lost || other.is_some();
     if is_visible {
         state.images.record_updates(base.as_ref(), changes.image_updates).await?;
     }
@@ -57,7 +62,7 @@ pub(crate) async fn prepare(context: &RunContext<'_>, state: &mut RunState<'_>) 
         changed: changes.changed,
         removed: changes.removed,
         users: (found.users + changes.added).saturating_sub(changes.removed),
-        images_copied: changes.images_linked,
+        images_copied: if has_copies(&context.dataset) { changes.images_linked } else { 0 },
         ..found.clone()
     };
     Ok(match base {

@@ -13,7 +13,7 @@ use datalake_core::{
     plan::{SourceChange, SourceObject, UserChange},
     reject::{Notice, Reject, RejectCode},
     row::Row,
-    source::{self, ParsedRow, RowParser},
+    source::{self, KeyParser, ParsedRow, RowParser},
     user::UserId,
 };
 use datalake_store::{
@@ -123,6 +123,7 @@ pub(crate) struct Reader<'a> {
     bucket: &'a dyn Bucket,
     dataset: &'a Arc<Dataset>,
     run_at: Timestamp,
+    keys: KeyParser<'a>,
     parsers: Mutex<Vec<RowParser<'a>>>,
     csv_outcomes: OutcomeCache<ParsedRow>,
     image_outcomes: OutcomeCache<ImageBytes>,
@@ -137,6 +138,7 @@ impl<'a> Reader<'a> {
             bucket,
             dataset,
             run_at,
+            keys: KeyParser::new(dataset),
             parsers: Mutex::default(),
             csv_outcomes: Mutex::default(),
             image_outcomes: Mutex::default(),
@@ -193,6 +195,9 @@ impl<'a> Reader<'a> {
     }
 
     async fn read_csv(&self, object: SourceObject) -> Result<CsvRead, StoreError> {
+        if let Some(reject) = self.reject_of_key(&object) {
+            return Ok(CsvRead::Rejected { reject, object });
+        }
         let parse = |bytes: Bytes| {
             // Parsers keep their buffers. There is one for each thread that parses at the same time.
             let parser = self.parsers.lock().pop();
@@ -214,6 +219,12 @@ impl<'a> Reader<'a> {
                 object,
             },
         })
+    }
+
+    /// The reject of a source whose key has a value that violates a constraint.
+    fn reject_of_key(&self, object: &SourceObject) -> Option<Reject> {
+        let found = self.dataset.key().match_key(&object.key).ok()?;
+        self.keys.parse(&found.values, self.run_at).err()
     }
 
     async fn read_image(&self, object: SourceObject) -> Result<ImageRead, StoreError> {

@@ -25,12 +25,21 @@ pub(crate) struct Rejects {
     pub(crate) is_visible: bool,
 }
 
+/// The rows and the rejects before a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before<'a> {
+    pub(crate) rejects: &'a [ExcludedSource],
+    /// The rows of the users that were read.
+    pub(crate) rows: &'a BTreeMap<UserId, Row>,
+    /// Whether both have another declaration. Then no reject remains, but one that appears again keeps its time.
+    pub(crate) is_other: bool,
+}
+
 impl Rejects {
     /// Replaces the rejects of the sources that were read or are gone. `reads` are sorted by user ID. `run_at` is the time of the run.
     pub(crate) fn after_reading(
         dataset: &Dataset,
-        before: &[ExcludedSource],
-        old_rows: &BTreeMap<UserId, Row>,
+        before: Before<'_>,
         reads: &[UserRead],
         ignored: Vec<(SourceObject, IgnoreCode)>,
         run_id: &RunId,
@@ -49,7 +58,9 @@ impl Rejects {
         let rejected = |user_id: &UserId, object: &SourceObject, reject: &Reject| {
             new_reject(object.clone(), Some(user_id.clone()), Exclusion::Rejected(reject.clone()))
         };
-        let mut open: Vec<ExcludedSource> = before.iter().filter(|open| !is_outdated(dataset, open, reads)).cloned().collect();
+        let Before { rejects, rows, is_other } = before;
+        let remaining = rejects.iter().filter(|open| !is_other && !is_outdated(dataset, open, reads));
+        let mut open: Vec<ExcludedSource> = remaining.cloned().collect();
         for read in reads {
             if let CsvRead::Rejected { reject, object } = &read.csv {
                 open.push(rejected(&read.user_id, object, reject));
@@ -67,7 +78,7 @@ impl Rejects {
         }));
         open.sort_by(|a, b| a.key.cmp(&b.key));
 
-        let earlier: BTreeMap<&str, &ExcludedSource> = before.iter().map(|open| (&*open.key, open)).collect();
+        let earlier: BTreeMap<&str, &ExcludedSource> = rejects.iter().map(|open| (&*open.key, open)).collect();
         for reject in &mut open {
             let earlier = earlier.get(&*reject.key).copied();
             if let Some(earlier) = earlier
@@ -77,13 +88,13 @@ impl Rejects {
                 reject.run_id = earlier.run_id.clone();
             }
             if let Some(read) = read_of_rejected_csv(dataset, reject, reads)
-                && !read.has_row_after(old_rows)
+                && (is_other || !read.has_row_after(rows))
             {
-                reject.valid_image = valid_image(read, earlier);
+                reject.valid_image = valid_image(read, earlier.filter(|_| !is_other));
             }
         }
         let is_unchanged = |new: &ExcludedSource| earlier.get(&*new.key).is_some_and(|old| old.is_visibly_equal(new));
-        let is_visible = open.len() != before.len() || !open.iter().all(is_unchanged);
+        let is_visible = open.len() != rejects.len() || !open.iter().all(is_unchanged);
         Self { open, is_visible }
     }
 

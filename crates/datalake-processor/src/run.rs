@@ -91,7 +91,7 @@ async fn run_and_report(lake: &Lake, options: &RunOptions) -> RunReport {
 }
 
 /// The report of a run that has found and done nothing yet.
-fn new_report(options: &RunOptions) -> RunReport {
+pub(crate) fn new_report(options: &RunOptions) -> RunReport {
     let started_at = (options.clock)();
     RunReport {
         run_id: options.run_id.clone(),

@@ -18,7 +18,10 @@ use datalake_table::{delta::version::Version, table::Table};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{error::RunError, images::image_sync::ImageSync};
+use crate::{
+    error::RunError,
+    images::{former_copies, image_sync::ImageSync},
+};
 
 /// The time between two vacuums.
 const PERIOD: SignedDuration = SignedDuration::from_hours(24);
@@ -81,6 +84,8 @@ async fn vacuum(table: &Table, version: &Version, images: &mut ImageSync<'_>, no
     // Damage in the log must not prevent the removal of image copies and reports.
     let files = table.vacuum().await;
     let recovered = images.recover(version, now).await?;
+    let former = files.as_ref().map(|files| &*files.former_datasets).unwrap_or_default();
+    let former_copies_removed = former_copies::remove(table.bucket().as_ref(), former, version.dataset()).await?;
     let reports_removed = remove_old_reports(table.bucket().as_ref(), now).await?;
     let files = files?;
     tracing::info!(
@@ -90,6 +95,7 @@ async fn vacuum(table: &Table, version: &Version, images: &mut ImageSync<'_>, no
         staged_removed = files.staged_removed,
         images_differing = recovered.differing,
         images_removed = recovered.removed,
+        former_copies_removed,
         reports_removed,
         "vacuum finished"
     );

@@ -17,7 +17,7 @@ use super::{copies, reconcile::UnlinkedCopy};
 use crate::{error::RunError, recorded_users::RecordedUsers};
 
 /// A copy that no row links may belong to a run that has not committed yet. Its intent protects it for an hour; a day leaves a wide margin.
-const UNLINKED_AGE_MIN: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const UNLINKED_AGE_MIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// The users whose copies differ from their rows: missing, of another image, or linked by no row and old.
 ///

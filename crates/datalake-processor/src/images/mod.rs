@@ -8,6 +8,7 @@ mod copies;
 pub(crate) mod copy_new;
 mod copy_state;
 mod fence;
+pub(crate) mod former_copies;
 mod image_intents;
 pub(crate) mod image_sync;
 mod reconcile;

@@ -5,6 +5,7 @@
     reason = "a test binary, whose shared functions clippy does not know for tests"
 )]
 
+mod changed_declarations;
 mod concurrent_edits;
 mod concurrent_runs;
 mod data_file_sizes;

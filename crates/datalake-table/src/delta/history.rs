@@ -120,7 +120,7 @@ async fn read_states(bucket: &Arc<dyn Bucket>, user_versions: &UserVersions, use
             dataset: Arc::clone(step.candidates.schema.dataset()),
         };
         match states.last_mut() {
-            Some(last) if last.dataset == state.dataset && is_same_state(last.row.as_ref(), state.row.as_ref()) => *last = state,
+            Some(last) if is_same_state(last, &state) => *last = state,
             _ => states.push(state),
         }
     };
@@ -150,10 +150,12 @@ fn first_with_same_row(versions: &[UserVersion], changed_by: Option<&RunId>) -> 
     0
 }
 
-fn is_same_state(a: Option<&Row>, b: Option<&Row>) -> bool {
-    match (a, b) {
+fn is_same_state(a: &RowState, b: &RowState) -> bool {
+    match (&a.row, &b.row) {
         (None, None) => true,
-        (Some(a), Some(b)) => a.is_visibly_equal(b) && a.run_id == b.run_id,
+        (Some(first), Some(second)) => {
+            a.dataset.has_same_columns(&b.dataset) && first.is_visibly_equal(second) && first.run_id == second.run_id
+        }
         _ => false,
     }
 }

@@ -7,7 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use datalake_core::keys::{self, LogKey};
+use datalake_core::{
+    dataset::Dataset,
+    keys::{self, LogKey},
+};
 use datalake_store::{
     bucket::{Bucket, Etag, Fenced, ObjectMeta},
     error::StoreError,
@@ -24,6 +27,7 @@ use crate::{
         data_file::percent_decoded,
         load, log,
         retention::Retention,
+        schema::TableSchema,
         version::Version,
     },
     error::TableError,
@@ -42,7 +46,7 @@ const STORE_CLOCK_ERROR_MAX: SignedDuration = SignedDuration::from_mins(1);
 const REQUESTS_IN_FLIGHT: usize = 8;
 
 /// The objects that a vacuum removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VacuumSummary {
     /// The number of data files.
     pub data_files_removed: u64,
@@ -54,6 +58,8 @@ pub struct VacuumSummary {
     pub log_objects_removed: u64,
     /// The number of staged files and multipart uploads of dead writers.
     pub staged_removed: u64,
+    /// Other declarations that the table had in the versions of the log. Their copies of files may still exist.
+    pub former_datasets: Vec<Arc<Dataset>>,
 }
 
 pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, TableError> {
@@ -70,13 +76,18 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
     };
     let retention = Retention::of(&version.0.metadata);
     summary.log_objects_removed = clean_log(bucket, &fenced, &version, retention.log).await?;
-    let KeptFiles { data_files, rejects_files } = kept_files(bucket, &version, now, retention.deleted_files).await?;
+    let KeptFiles {
+        data_files,
+        rejects_files,
+        former_datasets,
+    } = kept_files(bucket, &version, now, retention.deleted_files).await?;
+    summary.former_datasets = former_datasets;
     let unnamed_age_min = if simulation::has(Bug::VacuumRemovesYoungFiles) {
         SignedDuration::from_hours(1)
     } else {
         retention.deleted_files
     };
-    let without_files = summary;
+    let without_files = summary.clone();
     let mut to_remove = Vec::new();
     let mut objects = bucket.list(keys::TABLE, None);
     while let Some(object) = objects.try_next().await? {
@@ -131,6 +142,8 @@ struct KeptFiles {
     data_files: BTreeSet<String>,
     /// The rejects files.
     rejects_files: KeptRejectsFiles,
+    /// Other declarations than that of the newest version.
+    former_datasets: Vec<Arc<Dataset>>,
 }
 
 /// The rejects files of the newest version and of versions within the retention. A version is within the retention until its successor is
@@ -142,6 +155,18 @@ struct KeptRejectsFiles {
     current: Option<String>,
     /// Another vacuum removed a part of the log during the read. It is unknown which versions name a file, so all files are kept.
     is_incomplete: bool,
+}
+
+impl KeptFiles {
+    /// Adds the declaration of a version, unless it is that of the newest one or cannot be parsed.
+    fn add_dataset(&mut self, metadata: &Metadata, newest: &Version) {
+        if let Ok(schema) = TableSchema::of_metadata(metadata)
+            && schema.dataset() != newest.dataset()
+            && !self.former_datasets.contains(schema.dataset())
+        {
+            self.former_datasets.push(Arc::clone(schema.dataset()));
+        }
+    }
 }
 
 impl KeptRejectsFiles {
@@ -178,6 +203,7 @@ async fn kept_files(
     let mut kept_files = KeptFiles {
         data_files: current.chain(removed_files.map(|(path, _)| path.clone())).collect(),
         rejects_files: KeptRejectsFiles::default(),
+        former_datasets: Vec::new(),
     };
     kept_files
         .rejects_files
@@ -207,6 +233,7 @@ async fn kept_files(
         for action in logged.actions {
             if let Some(metadata) = &action.meta_data {
                 kept_files.rejects_files.apply(metadata, is_retained);
+                kept_files.add_dataset(metadata, version);
             }
             kept_files
                 .data_files

@@ -5,6 +5,7 @@ mod doctor;
 mod healthcheck;
 mod init;
 mod man;
+mod plan;
 mod process;
 mod read;
 mod repair;

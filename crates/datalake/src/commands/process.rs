@@ -1,28 +1,25 @@
 //! `datalake process`
 
-use std::{
-    fmt::Write,
-    io::{self, IsTerminal},
-};
+use std::io::{self, IsTerminal};
 
 use datalake_core::{
-    count::count,
     plan::DeletionGuard,
     run::{RunMode, RunOutcome, RunReport},
-    text::grouped,
 };
 use datalake_processor::{
-    dry_run::{DryRun, PlannedAction, dry_run},
+    dry_run::dry_run,
     options::{Lake, RunOptions},
     run,
 };
-use serde_json::json;
 use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::run_report::{error_with_commands, render_report};
+use super::{
+    plan::render_plan,
+    run_report::{error_with_commands, render_report},
+};
 use crate::{
-    args::{self, LakeArgs, OutputFormat, ProcessArgs},
+    args::{self, LakeArgs, ProcessArgs},
     clock, dataset_file,
     lake_arguments::arguments,
     logging,
@@ -156,57 +153,5 @@ fn record(span: &Span, report: &RunReport) {
     if report.error.is_some() {
         span.record("otel.status_code", "ERROR");
         span.record("error.type", report.outcome.as_str());
-    }
-}
-
-/// The plan of a dry run. `lake` are the arguments that select the lake.
-fn render_plan(plan: &DryRun, format: OutputFormat, lake: &str) -> String {
-    match format {
-        OutputFormat::Json => {
-            let steps: Vec<_> = plan
-                .steps
-                .iter()
-                .map(|step| json!({ "user_id": step.user_id.as_str(), "csv": step.csv.map(PlannedAction::as_str), "image": step.image.map(PlannedAction::as_str) }))
-                .collect();
-            let ignored: Vec<_> = plan.ignored.iter().map(|(key, code)| json!({ "key": key, "code": code })).collect();
-            let plan = json!({
-                "version": plan.version,
-                "listed": plan.listed,
-                "steps": steps,
-                "ignored": ignored,
-                "blocked_by": plan.blocked_by.map(|guard| guard.to_string()),
-            });
-            format!("{plan}\n")
-        }
-        OutputFormat::Table => {
-            let mut text = String::new();
-            for step in &plan.steps {
-                let steps = [
-                    step.csv.map(|action| format!("{} CSV", action.as_str())),
-                    step.image.map(|action| format!("{} image", action.as_str())),
-                ];
-                let steps = steps.into_iter().flatten().collect::<Vec<_>>().join(", ");
-                writeln!(text, "{}  {steps}", step.user_id).expect("writing to a string cannot fail");
-            }
-            for (key, code) in &plan.ignored {
-                writeln!(text, "{key:?}  ignored: {code}").expect("writing to a string cannot fail");
-            }
-            writeln!(
-                text,
-                "{} objects listed, {} rows to process, {} objects ignored; contents are not checked, and nothing was changed",
-                grouped(plan.listed),
-                grouped(count(plan.steps.len())),
-                grouped(count(plan.ignored.len()))
-            )
-            .expect("writing to a string cannot fail");
-            if let Some(guard) = plan.blocked_by {
-                writeln!(text, "a guard would block the run: {}; {}", guard.cause(), guard.remedy())
-                    .expect("writing to a string cannot fail");
-                if guard.is_about_deletions() {
-                    writeln!(text, "to allow it: datalake process {lake} --allow-mass-delete").expect("writing to a string cannot fail");
-                }
-            }
-            text
-        }
     }
 }

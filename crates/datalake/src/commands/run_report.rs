@@ -117,24 +117,26 @@ fn result_rows(report: &RunReport) -> Vec<(&'static str, Cell)> {
     rows
 }
 
-/// The first sources that the run rejected, with place, cause and remedy.
-fn rejects(report: &RunReport) -> Vec<(&'static str, Cell)> {
-    let place = |reject: &RejectDetail| match (reject.line, reject.column) {
+/// The key of a rejected source, with the line and the column of the cause.
+fn place(reject: &RejectDetail) -> String {
+    match (reject.line, reject.column) {
         (Some(line), Some(column)) => format!("{}:{line}:{column}", reject.key),
         _ => reject.key.clone(),
-    };
+    }
+}
+
+/// A rejected source with place, cause and remedy.
+pub(super) fn reject_text(reject: &RejectDetail) -> String {
+    let RejectDetail {
+        found, expected, remedy, ..
+    } = reject;
+    format!("{}: {found}; expected {expected}; {remedy}", place(reject))
+}
+
+/// The first sources that the run rejected.
+fn rejects(report: &RunReport) -> Vec<(&'static str, Cell)> {
     let shown = report.reject_details.iter().take(LISTED_MAX);
-    let mut rows: Vec<_> = shown
-        .map(|reject| {
-            let RejectDetail {
-                found, expected, remedy, ..
-            } = reject;
-            (
-                "rejected",
-                format!("{}: {found}; expected {expected}; {remedy}", place(reject)).into(),
-            )
-        })
-        .collect();
+    let mut rows: Vec<_> = shown.map(|reject| ("rejected", reject_text(reject).into())).collect();
     rows.extend(more("rejected", rows.len(), count(report.rejects.len())));
     rows
 }
