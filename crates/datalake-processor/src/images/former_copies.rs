@@ -11,8 +11,8 @@ use futures_util::TryStreamExt;
 
 use super::compare::UNLINKED_AGE_MIN;
 
-/// Removes the copies of the `former` declarations that are no copies by the `current` one, and returns their number. A young one may be of a run
-/// that changes the declaration back, and has not committed yet.
+/// Removes the copies of the `former` declarations whose keys the `current` one does not use, and returns their number. A young copy may belong to a
+/// run that changes the declaration back, and has not committed yet.
 pub(crate) async fn remove(bucket: &dyn Bucket, former: &[Arc<Dataset>], current: &Dataset) -> Result<u64, StoreError> {
     let mut removed = 0;
     for dataset in former {
