@@ -24,6 +24,14 @@ pub enum RunError {
     /// A guard blocked the run.
     #[error(transparent)]
     Guard(#[from] GuardError),
+    /// A guard blocked the run because of the rows that it would remove.
+    #[error("{}", .guard.message_for(.rows))]
+    Removals {
+        /// What the guard found.
+        guard: GuardError,
+        /// The rows of the dataset in the plural.
+        rows: Box<str>,
+    },
     /// The store does not list keys in order.
     #[error(transparent)]
     OutOfOrder(#[from] OutOfOrder),
@@ -81,7 +89,7 @@ impl RunError {
             // Retrying will not help: the table stays damaged, and the store keeps listing keys out of order.
             Self::Table(TableError::Unsupported { .. } | TableError::Corrupt { .. }) | Self::OutOfOrder(_) => RunOutcome::Misconfigured,
             Self::Store(_) | Self::Table(_) | Self::Contended { .. } | Self::Unread { .. } | Self::TableGone => RunOutcome::Failed,
-            Self::Guard(_) => RunOutcome::Blocked,
+            Self::Guard(_) | Self::Removals { .. } => RunOutcome::Blocked,
             Self::Stopped => RunOutcome::Stopped,
         }
     }

@@ -60,7 +60,10 @@ pub(crate) async fn check_deletions(
         }
     };
     report.blocked_deletions = Some(deletions);
-    Err(error.into())
+    Err(RunError::Removals {
+        guard: error,
+        rows: context.dataset.title().to_lowercase().into(),
+    })
 }
 
 async fn blocked_deletions_of(context: &RunContext<'_>, run_id: &RunId) -> Result<BlockedDeletions, RunError> {
