@@ -56,7 +56,7 @@ mod tests {
         check("s/{id}.csv", "s/x_{id}.csv", Some("s/x_a.csv"));
         check("s/{id:[0-9]{4}}.csv", "s/{id}_x.csv", None);
         check("s/{id:[0-9]+(?:_x)?}.csv", "s/{id}_x.csv", Some("s/0_x.csv"));
-        check("s/a{id}", "s/{id}b", Some("s/aab"));
+        check("s/q{id}", "s/{id}b", Some("s/qab"));
         check("s/{id}.csv", "s/{id}.CSV", Some("s/a.CSV"));
         check("s/{a}/{b}.csv", "s/{a}/{b}.pdf", None);
         check("s/{a}/{b}.csv", "s/{b}/{a}.csv", Some("s/a/a.csv"));

@@ -147,9 +147,9 @@ fn optional_column_that_the_header_lacks_is_null() {
     assert_eq!(missing(columns, b"other\n1\n").0, RejectCode::NoHeader);
     // A typing error is no missing value.
     let coupon = "columns = { coupon = { type = \"string\", required = false }, y = \"string\" }\n";
-    let (code, column, message) = missing(coupon, b"y,cuopon\n1,a\n");
+    let (code, column, message) = missing(coupon, b"y,coupons\n1,a\n");
     assert_eq!((code, column.as_deref()), (RejectCode::MissingColumn, Some("coupon")), "{message}");
-    assert!(message.contains("the nearest is \"cuopon\""), "{message}");
+    assert!(message.contains("the nearest is \"coupons\""), "{message}");
 }
 
 #[test]
