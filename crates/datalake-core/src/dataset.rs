@@ -78,7 +78,7 @@ pub struct CountedYears {
 }
 
 impl Dataset {
-    /// Maximum size of a declaration, in bytes: 256 columns of 250 bytes.
+    /// Maximum size of a declaration, in bytes, as written and in canonical form: 256 columns of 250 bytes.
     pub const BYTES_MAX: usize = 64 * 1024;
 
     /// The users: the dataset of a lake without declaration.
@@ -94,6 +94,11 @@ impl Dataset {
     /// Parses a declaration. The error is the first one of the text.
     pub fn parse(text: &str) -> Result<Self, DatasetError> {
         declaration::parse(text)
+    }
+
+    /// Parses the declaration that a commit stores. Its size is not checked: the table could not be loaded.
+    pub fn parse_stored(text: &str) -> Result<Self, DatasetError> {
+        declaration::parse_of_any_size(text)
     }
 
     /// The canonical text of the declaration: parsing it returns an equal dataset, and equal datasets have the same text.

@@ -22,7 +22,7 @@ use crate::{
     count::count,
     dataset::{Dataset, Value},
     reject::{Notice, Reason, Reject, RejectCode},
-    text::grouped,
+    text::{grouped, is_same_name},
 };
 
 /// Maximum size of a CSV that is read, in bytes: two names of 1,000 bytes, a number, a header, and additional columns.
@@ -74,7 +74,7 @@ impl<'d> RowParser<'d> {
         if let Some(reject) = too_large(layout.entity, count(bytes.len())) {
             return Err(reject);
         }
-        let source = Source::decode(bytes, layout.dialect.encoding, decoded)?;
+        let source = Source::decode(bytes, layout, decoded)?;
         delimiter::check_first_line(&source, layout)?;
         records.read(&source, layout.delimiter.byte)?;
         let mut rows = records.indices();
@@ -93,8 +93,8 @@ impl<'d> RowParser<'d> {
         for row in rows {
             let fields = records.fields(row.clone());
             header.check_width(&source, fields)?;
-            let positions = header.positions.iter();
-            let values = positions.map(|position| FieldValue::read(&source, &fields[*position])).collect();
+            let read = |position: &Option<usize>| position.map(|position| FieldValue::read(&source, &fields[position]));
+            let values = header.positions.iter().map(read).collect();
             match &first {
                 None => first = Some(Row { layout, values }),
                 Some(first) => {
@@ -124,21 +124,24 @@ fn empty(layout: &Layout<'_>, found: &str) -> Reject {
     Reject::whole(RejectCode::Empty, reason)
 }
 
-/// The values of the declared columns.
+/// The values of the declared columns; none for an optional column that the header does not have.
 #[derive(Debug)]
 struct Row<'a> {
     layout: &'a Layout<'a>,
-    values: Vec<FieldValue<'a>>,
+    values: Vec<Option<FieldValue<'a>>>,
 }
 
 impl Row<'_> {
     fn parse(&self, source: &Source<'_>, run_at: Timestamp, notices: &mut Vec<Notice>) -> Result<Vec<Option<Value>>, Reject> {
-        if self.values.iter().any(|value| value.is_trimmed) {
+        if self.values.iter().flatten().any(|value| value.is_trimmed) {
             notices.push(Notice::Trimmed);
         }
         let columns = self.layout.columns.iter().zip(&self.values);
         columns
-            .map(|(column, value)| value.parse(source, self.layout, column, run_at, notices))
+            .map(|(column, value)| match value {
+                Some(value) => value.parse(source, self.layout, column, run_at, notices),
+                None => Ok(None),
+            })
             .collect()
     }
 
@@ -148,7 +151,7 @@ impl Row<'_> {
             let values = self.values.iter().zip(&other.values);
             let columns = self.layout.columns.iter().zip(values);
             columns
-                .filter(|(_, (own, other))| own.text != other.text)
+                .filter(|(_, (own, other))| own.as_ref().map(|own| &own.text) != other.as_ref().map(|other| &other.text))
                 .map(|(column, _)| column.header)
         };
         if differs().next().is_none() {
@@ -161,7 +164,7 @@ impl Row<'_> {
             return Ok(());
         }
         let mut texts = other.values.iter().zip(&self.layout.columns);
-        let found = if texts.all(|(value, column)| value.text.eq_ignore_ascii_case(column.header)) {
+        let found = if texts.all(|(value, column)| value.as_ref().is_none_or(|value| is_same_name(&value.text, column.header))) {
             "the header is repeated in this line".to_owned()
         } else {
             format!(

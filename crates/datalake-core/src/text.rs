@@ -48,6 +48,17 @@ pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
 
+/// Whether two names differ at most in the case of their letters.
+pub(crate) fn is_same_name(left: &str, right: &str) -> bool {
+    match left.is_ascii() && right.is_ascii() {
+        true => left.eq_ignore_ascii_case(right),
+        false => left
+            .chars()
+            .flat_map(char::to_lowercase)
+            .eq(right.chars().flat_map(char::to_lowercase)),
+    }
+}
+
 /// The code point of a character, with its name if it is a common one.
 pub(crate) fn code_point(character: char) -> String {
     let name = match character {

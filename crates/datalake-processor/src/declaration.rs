@@ -22,7 +22,7 @@ pub enum DeclarationError {
     Unsupported(#[from] UnsupportedDataset),
     /// The options of the run and the lake have different declarations.
     #[error(
-        "{} of the lake differs from --dataset; upload the declaration with `datalake init --dataset`, or omit --dataset",
+        "{} of the lake differs from --dataset; upload the declaration with `datalake init --dataset FILE`, or omit --dataset",
         keys::DECLARATION
     )]
     Conflict,
@@ -33,7 +33,7 @@ pub enum DeclarationError {
 pub(crate) enum OnConflict {
     /// The run fails.
     Fail,
-    /// `--dataset` wins: nothing is changed.
+    /// `--dataset` wins, whatever the lake has: nothing is changed.
     Override,
 }
 
@@ -43,10 +43,12 @@ pub(crate) async fn load_for_run(
     given: Option<&Arc<Dataset>>,
     on_conflict: OnConflict,
 ) -> Result<Arc<Dataset>, RunError> {
-    let dataset = match (read(bucket).await?, given) {
-        (Some(stored), Some(given)) if stored != **given && on_conflict == OnConflict::Fail => {
-            return Err(DeclarationError::Conflict.into());
-        }
+    let stored = match (given, on_conflict) {
+        (Some(_), OnConflict::Override) => None,
+        _ => read(bucket).await?,
+    };
+    let dataset = match (stored, given) {
+        (Some(stored), Some(given)) if stored != **given => return Err(DeclarationError::Conflict.into()),
         (_, Some(given)) => Arc::clone(given),
         (Some(stored), None) => Arc::new(stored),
         (None, None) => return Ok(Dataset::shared_users()),

@@ -25,6 +25,8 @@ use crate::{
 /// The plan of a run, derived from the listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DryRun {
+    /// The declaration of the sources.
+    pub dataset: Arc<Dataset>,
     /// The version that the listing was compared with; none if there is no table yet.
     pub version: Option<u64>,
     /// Objects listed under `src-data/`.
@@ -121,6 +123,7 @@ async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
     };
     let found = source_changes::find(&table, scope, progress).await?;
     let mut plan = DryRun {
+        dataset: Arc::clone(&dataset),
         version: base.as_ref().map(Version::number),
         listed: found.stats.listed,
         steps: found.users.iter().map(step).collect(),
@@ -159,7 +162,7 @@ async fn effect(context: &RunContext<'_>) -> Result<(DeclarationEffect, Option<G
     let mut state = RunState::new(context, run::new_report(context.options));
     let (rows, guard) = match ingest::ingest(context, &mut state).await {
         Ok(ingested) => (Some(row_counts(&ingested)), None),
-        Err(RunError::Guard(guard)) => (None, Some(guard)),
+        Err(RunError::Guard(guard) | RunError::Removals { guard, .. }) => (None, Some(guard)),
         Err(error) => return Err(error),
     };
     let RunReport {

@@ -9,6 +9,9 @@ use datalake_table::error::TableError;
 
 use crate::declaration::DeclarationError;
 
+/// The cause in addition, if the declaration changed.
+const CHANGED_DECLARATION: &str = "; the declaration differs from that of the table, so that rows of rejected sources would be removed, too: correct the declaration or the sources";
+
 /// Why a run failed. The report shows whether it committed before.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -24,6 +27,16 @@ pub enum RunError {
     /// A guard blocked the run.
     #[error(transparent)]
     Guard(#[from] GuardError),
+    /// A guard blocked the run because of the rows that it would remove.
+    #[error("{}{}", .guard.message_for(.rows), if *.is_changed { CHANGED_DECLARATION } else { "" })]
+    Removals {
+        /// What the guard found.
+        guard: GuardError,
+        /// The rows of the dataset in the plural.
+        rows: Box<str>,
+        /// Whether the declaration changed, so that rows of rejected sources would be removed, too.
+        is_changed: bool,
+    },
     /// The store does not list keys in order.
     #[error(transparent)]
     OutOfOrder(#[from] OutOfOrder),
@@ -81,7 +94,7 @@ impl RunError {
             // Retrying will not help: the table stays damaged, and the store keeps listing keys out of order.
             Self::Table(TableError::Unsupported { .. } | TableError::Corrupt { .. }) | Self::OutOfOrder(_) => RunOutcome::Misconfigured,
             Self::Store(_) | Self::Table(_) | Self::Contended { .. } | Self::Unread { .. } | Self::TableGone => RunOutcome::Failed,
-            Self::Guard(_) => RunOutcome::Blocked,
+            Self::Guard(_) | Self::Removals { .. } => RunOutcome::Blocked,
             Self::Stopped => RunOutcome::Stopped,
         }
     }

@@ -23,11 +23,13 @@ use crate::{
     run_state::RunContext,
 };
 
-/// Fails on a mass deletion, unless the operator allowed exactly the deletions that a blocked run reported. Reports the blocked deletions.
+/// Fails on a mass deletion, unless the operator allowed exactly the deletions that a blocked run reported. Reports the blocked deletions. If the
+/// declaration changed (`is_changed`), rows of rejected sources are among them.
 pub(crate) async fn check_deletions(
     context: &RunContext<'_>,
     stats: ListingStats,
     mut gone: Vec<&UserId>,
+    is_changed: bool,
     report: &mut RunReport,
 ) -> Result<(), RunError> {
     let Err(blocked) = plan::guard_deletions(stats, context.options.deletion_guard) else {
@@ -60,7 +62,11 @@ pub(crate) async fn check_deletions(
         }
     };
     report.blocked_deletions = Some(deletions);
-    Err(error.into())
+    Err(RunError::Removals {
+        guard: error,
+        rows: context.dataset.title().to_lowercase().into(),
+        is_changed,
+    })
 }
 
 async fn blocked_deletions_of(context: &RunContext<'_>, run_id: &RunId) -> Result<BlockedDeletions, RunError> {

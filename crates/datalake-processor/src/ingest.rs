@@ -88,7 +88,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
     };
     let gone = users.iter().filter(|change| change.csv == SourceChange::Removed);
     let gone = gone.map(|change| &change.user_id).collect();
-    guards::check_deletions(context, stats, gone, &mut state.report).await?;
+    guards::check_deletions(context, stats, gone, false, &mut state.report).await?;
 
     let reads = state.reader.read_all(users, csv_listed + images_listed, progress).await?;
     let old_rows = old_rows(context, base.as_ref(), &reads).await?;
@@ -130,7 +130,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         gone: count(gone.len()) + lost_and_gone,
         ..stats
     };
-    guards::check_deletions(context, after_reading, gone, &mut state.report).await?;
+    guards::check_deletions(context, after_reading, gone, is_other, &mut state.report).await?;
     if base.is_none() {
         guards::require_a_user(&reads, csv_listed)?;
     }

@@ -18,7 +18,7 @@ pub enum DeclarationError {
     },
     /// The object is empty, too large for a declaration, or not UTF-8.
     #[error(
-        "{} is empty, larger than {} bytes or not UTF-8; upload the declaration with `datalake init --dataset`",
+        "{} is empty, larger than {} bytes or not UTF-8; upload the declaration with `datalake init --dataset FILE`",
         keys::DECLARATION,
         Dataset::BYTES_MAX
     )]

@@ -46,7 +46,7 @@ fn of_run_error(error: &RunError) -> Option<&'static str> {
         RunError::Store(error) | RunError::Table(TableError::Store(error)) => of_store_error(error),
         RunError::Table(_) => Some(RECOVERY),
         RunError::Declaration(_) => Some(DATASETS),
-        RunError::Guard(_) | RunError::NoBlockedRun { .. } => Some(GUARDS),
+        RunError::Guard(_) | RunError::Removals { .. } | RunError::NoBlockedRun { .. } => Some(GUARDS),
         RunError::OutOfOrder(_) | RunError::NoCreateIfAbsent { .. } | RunError::Unread { .. } => Some(TROUBLESHOOTING),
         RunError::Contended { .. } | RunError::TableGone | RunError::Stopped => None,
     }

@@ -40,17 +40,29 @@ const KEYS: &[&str] = &[
     "missingValues",
 ];
 
-/// Parses a declaration.
+/// Parses a declaration, and checks its size as written and in canonical form, in which commits store it.
 pub(super) fn parse(text: &str) -> Result<Dataset, DatasetError> {
+    let expected = || format!("at most {} bytes", Dataset::BYTES_MAX);
     if text.len() > Dataset::BYTES_MAX {
         let found = format!("a declaration of {} bytes", text.len());
-        return Err(DatasetError::at(
-            text,
-            Dataset::BYTES_MAX,
-            found,
-            format!("at most {} bytes", Dataset::BYTES_MAX),
-        ));
+        return Err(DatasetError::at(text, Dataset::BYTES_MAX, found, expected()));
     }
+    let dataset = parse_of_any_size(text)?;
+    let canonical = dataset.canonical().len();
+    match canonical > Dataset::BYTES_MAX {
+        true => {
+            let found = format!(
+                "a declaration of {} bytes, whose canonical form with escaped backslashes has {canonical} bytes",
+                text.len()
+            );
+            Err(DatasetError::at(text, 0, found, expected()))
+        }
+        false => Ok(dataset),
+    }
+}
+
+/// Parses a declaration, regardless of its size.
+pub(super) fn parse_of_any_size(text: &str) -> Result<Dataset, DatasetError> {
     let parsed = document::parse(text)?;
     let root = Table::new(text, parsed.get_ref());
     root.check_keys("the declaration", KEYS)?;

@@ -38,8 +38,16 @@ pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, DatasetError> {
     DeTable::parse(text).map_err(|error| {
         let (found, expected) = error.message().split_once(", expected ").unwrap_or((error.message(), "valid TOML"));
         let expected = if expected.is_empty() { "valid TOML" } else { expected };
-        let found = if found.is_empty() { "the text is not TOML" } else { found };
-        DatasetError::at(text, error.span().map_or(0, |span| span.start), found, expected)
+        let span = error.span().unwrap_or_default();
+        let at = |found: &str, expected: &str| DatasetError::at(text, span.start, found, expected);
+        match found {
+            "" => at("the text is not TOML", expected),
+            "duplicate key" => {
+                let key = text.get(span.clone()).unwrap_or_default().trim_matches(['"', '\'']);
+                at(&format!("duplicate key {}", quoted(key)), "each key once")
+            }
+            _ => at(found, expected),
+        }
     })
 }
 

@@ -5,6 +5,7 @@
 //! determine the values, and one regular expression decides whether they are valid.
 
 mod compile;
+mod overlap;
 mod rule;
 
 use std::cmp::Ordering;
@@ -36,6 +37,22 @@ pub struct Placeholder {
     pub name: Name,
     /// What its values match.
     rule: Hir,
+}
+
+impl Placeholder {
+    /// Whether the values have only the characters of the default rule.
+    pub(super) fn has_default_characters(&self) -> bool {
+        rule::has_default_characters(&self.rule)
+    }
+
+    /// Whether the declared lengths are at most this one, in bytes. A rule may declare no maximum.
+    pub(super) fn fits(&self, length: usize) -> bool {
+        let properties = self.rule.properties();
+        properties
+            .maximum_len()
+            .or(properties.minimum_len())
+            .is_none_or(|longest| longest <= length)
+    }
 }
 
 /// A segment of a pattern's path.
@@ -117,6 +134,14 @@ impl KeyPattern {
     /// The placeholders, in the order in which they identify a row.
     pub fn placeholders(&self) -> &[Placeholder] {
         &self.placeholders
+    }
+
+    /// The regular expression that the only placeholder declares; none without one.
+    pub(crate) fn declared_rule(&self) -> Option<&str> {
+        let [before, after] = &self.affixes;
+        let placeholder = self.text.strip_prefix(&**before)?.strip_suffix(&**after)?;
+        let (_, rule) = placeholder.strip_prefix('{')?.strip_suffix('}')?.split_once(':')?;
+        Some(rule)
     }
 
     /// The folder that contains all keys of the pattern: a prefix that ends with a slash, or nothing.

@@ -8,11 +8,12 @@ use crate::text::quoted;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Box<str>);
 
-/// Parameters of the API, which a filter by a column of the same name could not be distinguished from.
+/// Parameters of the API and of pages, which a filter by a column of the same name could not be distinguished from.
 const PARAMETERS: &[&str] = &[
     "as_of",
     "cursor",
     "escape",
+    "form",
     "format",
     "limit",
     "min_version",
@@ -22,6 +23,7 @@ const PARAMETERS: &[&str] = &[
     "select",
     "shape",
     "version",
+    "view",
     "wait",
 ];
 
@@ -104,7 +106,7 @@ mod tests {
         }
         check_rejected("age__gte", "operator");
         check_rejected("age_", "operator");
-        for name in ["limit", "order", "on", "run_id", "source_etag", "history"] {
+        for name in ["limit", "order", "on", "form", "view", "run_id", "source_etag", "history"] {
             check_rejected(name, "reserved");
         }
     }

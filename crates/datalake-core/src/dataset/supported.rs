@@ -1,7 +1,7 @@
 //! The datasets that this version of the product can run.
 
 use super::{ColumnType, Compression, Dataset, SourceFormat};
-use crate::keys;
+use crate::{keys, user::UserId};
 
 /// A part of a valid declaration that this version of the product does not implement.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,8 +12,8 @@ pub struct UnsupportedDataset {
 }
 
 impl Dataset {
-    /// Fails for what runs do not support yet: formats other than CSV, composite IDs, more than one file per row, and keys outside
-    /// [`keys::SOURCES`].
+    /// Fails for what runs do not support yet: formats other than CSV, composite IDs, other IDs than those of [`UserId`], more than one file
+    /// per row, and keys outside [`keys::SOURCES`].
     pub fn check_supported(&self) -> Result<(), UnsupportedDataset> {
         let unsupported = |found: String, expected| Err(UnsupportedDataset { found, expected });
         if self.format() != SourceFormat::Csv {
@@ -38,6 +38,20 @@ impl Dataset {
                 "a placeholder is a string",
             );
         }
+        let placeholder = &self.key().placeholders()[0];
+        let of_ids = |ids: &str| format!("{ids}, which the key {} allows,", self.key().as_str());
+        if !placeholder.has_default_characters() {
+            return unsupported(
+                of_ids("an ID with other characters than A-Z a-z 0-9 . _ -"),
+                "use a regular expression for these characters, like {id:[0-9]{4}}",
+            );
+        }
+        if !placeholder.fits(UserId::BYTES_MAX) {
+            return unsupported(
+                of_ids("an ID of more than 64 characters"),
+                "use a regular expression for at most 64 characters, like {id:[0-9]{1,64}}",
+            );
+        }
         if let [_, second, ..] = self.files() {
             return unsupported(format!("the second file {}", second.name), "declare at most one file");
         }
@@ -58,5 +72,41 @@ impl Dataset {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(placeholder: &str, cause: Option<&str>) {
+        let dataset = Dataset::parse(&format!("source.key = 'src-data/{placeholder}.csv'\n")).unwrap();
+        let error = dataset.check_supported().map_err(|error| error.to_string()).err();
+        match (&error, cause) {
+            (None, None) => {}
+            (Some(error), Some(cause)) => assert!(error.contains(cause) && error.contains("cannot be processed yet"), "{error}"),
+            _ => panic!("{placeholder}: {error:?}"),
+        }
+    }
+
+    #[test]
+    fn ids_have_the_characters_and_lengths_of_user_ids() {
+        for placeholder in [
+            "{id}",
+            "{id:[0-9]+}",
+            "{id:[0-9]{4}}",
+            "{id:[a-f0-9]{64}}",
+            "{id:(?:A-|b_)[0-9]{1,3}}",
+            "{id:(?-u:[a-z])}",
+        ] {
+            check(placeholder, None);
+        }
+        for placeholder in ["{id:.+}", "{id:\\p{L}+}", "{id:[a-z ]+}", "{id:a|é}", "{id:[0-9]{4}(?:~x)?}"] {
+            check(placeholder, Some("with other characters than A-Z a-z 0-9 . _ -, which the key"));
+        }
+        for placeholder in ["{id:[0-9]{65}}", "{id:[0-9]{1,65}}", "{id:[0-9]{65,}}"] {
+            check(placeholder, Some("more than 64 characters"));
+        }
     }
 }

@@ -15,7 +15,7 @@ pub struct ListingStats {
 
 /// Why a guard stopped a run, which changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}; nothing was changed; {}", self.cause(), self.remedy())]
+#[error("{}", self.message_for(USERS))]
 pub enum GuardError {
     /// No object is stored under `src-data/`.
     EmptyListing,
@@ -45,18 +45,23 @@ pub enum GuardError {
 }
 
 impl GuardError {
-    /// What the guard found, with its limit.
+    /// What the guard found in a lake of users, with its limit.
     pub fn cause(self) -> String {
+        self.cause_for(USERS)
+    }
+
+    /// What the guard found, with its limit. `rows` names the rows of the dataset in the plural.
+    pub fn cause_for(self, rows: &str) -> String {
         match self {
             Self::EmptyListing => "there is nothing under src-data/".to_owned(),
-            Self::MassDeletion { gone, known } if gone == known => format!("all {} users would be removed", grouped(known)),
+            Self::MassDeletion { gone, known } if gone == known => format!("all {} {rows} would be removed", grouped(known)),
             Self::MassDeletion { gone, known } => format!(
-                "{} of {} users would be removed (limit: {GONE_PERCENT_MAX} % and {GONE_MAX})",
+                "{} of {} {rows} would be removed (limit: {GONE_PERCENT_MAX} % and {GONE_MAX})",
                 grouped(gone),
                 grouped(known)
             ),
             Self::OtherDeletions { gone, known } => format!(
-                "{} of {} users would be removed, but a different set was allowed",
+                "{} of {} {rows} would be removed, but a different set was allowed",
                 grouped(gone),
                 grouped(known)
             ),
@@ -82,6 +87,12 @@ impl GuardError {
         }
     }
 
+    /// The message of a run that the guard blocked. `rows` names the rows of the dataset in the plural.
+    pub fn message_for(self, rows: &str) -> String {
+        let remedy = self.remedy().replace(USERS, rows);
+        format!("{}; nothing was changed; {remedy}", self.cause_for(rows))
+    }
+
     /// Whether a run with `--allow-mass-delete` is not blocked for this reason.
     pub fn is_about_deletions(self) -> bool {
         match self {
@@ -90,6 +101,9 @@ impl GuardError {
         }
     }
 }
+
+/// The rows of the default dataset.
+const USERS: &str = "users";
 
 /// The number of users that one run may remove, regardless of their share.
 const GONE_MAX: u64 = 10;

@@ -5,6 +5,7 @@ use crate::{
     dataset::{Dataset, KeyPattern},
     keys::{self, NameDifference},
     text,
+    user::UserId,
 };
 
 /// Why the object of this key is ignored.
@@ -13,7 +14,7 @@ pub(super) fn reason(dataset: &Dataset, code: IgnoreCode, key: &str) -> Reason {
     let name = key.strip_prefix(keys::SOURCES).unwrap_or(key);
     let quoted = text::quoted(name);
     match code {
-        IgnoreCode::BadId => bad_id(name),
+        IgnoreCode::BadId => bad_id(dataset, name),
         IgnoreCode::Shadowed => Reason::new(
             format!("the name {quoted} exists with its extension in lower case too, and that object is the source"),
             "one object per user and kind",
@@ -72,8 +73,10 @@ fn extensions(dataset: &Dataset, in_each_case: bool) -> Vec<String> {
     ends.collect()
 }
 
-fn bad_id(name: &str) -> Reason {
-    const EXPECTED: &str = "an ID of 1 to 64 characters of A-Z a-z 0-9 . _ - before the extension";
+fn bad_id(dataset: &Dataset, name: &str) -> Reason {
+    let rule = dataset.key().declared_rule();
+    let matching = rule.map_or(String::new(), |rule| format!(" that matches {}", text::quoted(rule)));
+    let expected = format!("an ID of 1 to 64 characters of A-Z a-z 0-9 . _ -{matching} before the extension");
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let is_invalid = |character: &char| !character.is_ascii_alphanumeric() && !matches!(character, '.' | '_' | '-');
     let found = match stem {
@@ -84,9 +87,14 @@ fn bad_id(name: &str) -> Reason {
             text::quoted(stem),
             text::code_points(stem.chars().filter(is_invalid))
         ),
-        _ => format!("the ID {} has {} characters", text::quoted(stem), stem.len()),
+        _ if stem.len() > UserId::BYTES_MAX => format!("the ID {} has {} characters", text::quoted(stem), stem.len()),
+        _ => format!(
+            "the ID {} does not match {}",
+            text::quoted(stem),
+            text::quoted(rule.unwrap_or_default())
+        ),
     };
-    Reason::new(found, EXPECTED, "rename the object")
+    Reason::new(found, expected, "rename the object")
 }
 
 fn unknown_kind(dataset: &Dataset, name: &str) -> Reason {

@@ -1,11 +1,15 @@
 //! The text of a source, and rejects at positions of it.
 
+use super::layout::Layout;
 use crate::{
     dataset::Encoding,
     file_format,
     reject::{Position, Reason, Reject, RejectCode, excerpt},
     text::quoted,
 };
+
+/// The remedy for other encodings than UTF-8.
+pub(super) const STORE_AS_UTF_8: &str = "store it as UTF-8; in Excel, save as \"CSV UTF-8\"";
 
 /// The text of a source.
 pub(super) struct Source<'a> {
@@ -20,8 +24,9 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     /// Decodes the bytes of a source, and rejects bytes that are not text or are another format. The text of an encoding other than UTF-8 is
     /// in the buffer.
-    pub(super) fn decode(bytes: &'a [u8], encoding: Encoding, buffer: &'a mut String) -> Result<Self, Reject> {
+    pub(super) fn decode(bytes: &'a [u8], layout: &Layout<'_>, buffer: &'a mut String) -> Result<Self, Reject> {
         const BOM: &str = "\u{feff}";
+        let encoding = layout.dialect.encoding;
         let expected = match encoding {
             Encoding::Utf8 => "a CSV in UTF-8",
             Encoding::Windows1252 => "a CSV in windows-1252",
@@ -40,7 +45,7 @@ impl<'a> Source<'a> {
             return Err(undecoded.reject_in(bytes, RejectCode::NotCsv, None, 0, reason));
         }
         let remedy = match encoding {
-            Encoding::Utf8 => "store it as UTF-8; in Excel, save as \"CSV UTF-8\"",
+            Encoding::Utf8 => STORE_AS_UTF_8,
             Encoding::Windows1252 => "store it as windows-1252, or declare the encoding",
         };
         if let Some(name) = wide_encoding(bytes) {
@@ -63,6 +68,10 @@ impl<'a> Source<'a> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let at = error.valid_up_to();
             let byte = bytes.get(at).copied().unwrap_or_default();
+            let remedy = match error.error_len() {
+                None => remedy,
+                Some(_) => layout.words.decode,
+            };
             let found = match error.error_len() {
                 None => "the file ends within a character of several bytes".to_owned(),
                 // ISO 8859-1 and windows-1252 agree on these.

@@ -143,7 +143,7 @@ fn weak(text: &str, layout: &Layout<'_>) -> Option<&'static str> {
     let line = text.split(['\r', '\n']).next().unwrap_or_default();
     let is_column = |part: &&str| {
         let part = part.trim_matches(['"', '\'']);
-        layout.columns.iter().any(|column| part.eq_ignore_ascii_case(column.header))
+        layout.columns.iter().any(|column| text::is_same_name(part, column.header))
     };
     let separates = |(delimiter, _): &(char, &str)| line.split(*delimiter).filter(is_column).count() > 1;
     let others = WEAK_DELIMITERS

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     dataset::ExtraColumns,
     reject::{Reason, Reject, RejectCode},
-    text::{self, code_point, code_points, quoted},
+    text::{self, code_point, code_points, is_same_name, quoted},
 };
 
 /// Maximum length and maximum number of the names that are compared with the name of a missing column: the work for a header of thousands of
@@ -25,8 +25,8 @@ const SIMILARITY_MIN: f64 = 0.7;
 #[derive(Debug)]
 pub(super) struct Header<'l, 'd> {
     layout: &'l Layout<'d>,
-    /// The positions of the declared columns.
-    pub(super) positions: Vec<usize>,
+    /// The positions of the declared columns; none for an optional column that the header does not have.
+    pub(super) positions: Vec<Option<usize>>,
     width: usize,
 }
 
@@ -38,7 +38,7 @@ impl<'l, 'd> Header<'l, 'd> {
         let mut found = vec![None; layout.columns.len()];
         let mut extra = None;
         for (position, name) in names.iter().enumerate() {
-            let Some(index) = layout.columns.iter().position(|column| name.eq_ignore_ascii_case(column.header)) else {
+            let Some(index) = layout.columns.iter().position(|column| is_same_name(name, column.header)) else {
                 extra = extra.or(Some(position));
                 continue;
             };
@@ -58,9 +58,9 @@ impl<'l, 'd> Header<'l, 'd> {
                 return Err(source.reject(RejectCode::DuplicateColumn, Some(&column.column.name), at, reason));
             }
         }
-        let Some(positions) = found.iter().copied().collect() else {
+        if is_incomplete(layout, &names, &found) {
             return Err(missing(source, layout, fields, &names, &found));
-        };
+        }
         if let (ExtraColumns::Reject, Some(position)) = (layout.dialect.extra_columns, extra) {
             let reason = Reason::new(
                 format!(
@@ -75,7 +75,7 @@ impl<'l, 'd> Header<'l, 'd> {
         }
         Ok(Self {
             layout,
-            positions,
+            positions: found,
             width: fields.len(),
         })
     }
@@ -175,6 +175,14 @@ fn name<'a>(source: &Source<'a>, field: &Field) -> Cow<'a, str> {
     }
 }
 
+/// Whether a required column is missing, or an optional one with a similar name in its place, or all of them.
+fn is_incomplete(layout: &Layout<'_>, names: &[Cow<'_, str>], found: &[Option<usize>]) -> bool {
+    let mut missing = layout.columns.iter().zip(found).filter(|(_, found)| found.is_none());
+    let has_none = !found.is_empty() && found.iter().all(Option::is_none);
+    // A typing error in the header is no missing value.
+    has_none || missing.any(|(column, _)| column.column.constraints.is_required || nearest(names, found, column.header).is_some())
+}
+
 fn missing(source: &Source<'_>, layout: &Layout<'_>, fields: &[Field], names: &[Cow<'_, str>], found: &[Option<usize>]) -> Reject {
     let expected = layout.expected_header();
     let start = fields[0].content.start - usize::from(fields[0].is_quoted);
@@ -200,7 +208,9 @@ fn missing(source: &Source<'_>, layout: &Layout<'_>, fields: &[Field], names: &[
     }
     if let Some((column, position)) = nearest {
         let name = &names[position];
-        let is_unexpected = |character: &char| (text::is_invisible(*character) && *character != ' ') || !character.is_ascii();
+        let is_declared = |character: char| column.header.chars().any(|own| own.to_lowercase().eq(character.to_lowercase()));
+        let is_strange = |character: char| (text::is_invisible(character) && character != ' ') || !character.is_ascii();
+        let is_unexpected = |character: &char| is_strange(*character) && !is_declared(*character);
         let unexpected = match code_points(name.chars().filter(is_unexpected)) {
             characters if characters.is_empty() => String::new(),
             characters => format!(", which contains {characters}"),
@@ -226,21 +236,23 @@ fn missing(source: &Source<'_>, layout: &Layout<'_>, fields: &[Field], names: &[
         );
         return source.reject(RejectCode::NoHeader, None, start, reason);
     }
-    let headers: Vec<_> = missing().map(|column| column.header).collect();
+    let required = || missing().filter(|column| column.column.constraints.is_required);
+    let headers: Vec<_> = required().map(|column| column.header).collect();
     let reason = Reason::new(
         format!("the header has no column {}", headers.join(" and no column ")),
         expected,
         format!("add the column, with the {}'s value in the row", layout.entity),
     );
-    let first = missing().next().map(|column| column.column.name.as_str());
+    let first = required().next().map(|column| column.column.name.as_str());
     source.reject(RejectCode::MissingColumn, first, start, reason)
 }
 
 /// The position of the name that is most similar to that of a column, among names that are not columns.
 fn nearest(names: &[Cow<'_, str>], found: &[Option<usize>], column: &str) -> Option<usize> {
-    let expected = skeleton(column);
+    let is_ascii = column.is_ascii();
+    let expected = skeleton(column, is_ascii);
     let is_other = |(position, name): &(usize, &Cow<'_, str>)| !found.contains(&Some(*position)) && name.len() <= COMPARED_BYTES_MAX;
-    let similarity = |name: &str| strsim::normalized_damerau_levenshtein(&skeleton(name), &expected);
+    let similarity = |name: &str| strsim::normalized_damerau_levenshtein(&skeleton(name, is_ascii), &expected);
     let others = names.iter().enumerate().take(COMPARED_NAMES_MAX).filter(is_other);
     let near = others
         .map(|(position, name)| (position, similarity(name)))
@@ -249,9 +261,9 @@ fn nearest(names: &[Cow<'_, str>], found: &[Option<usize>], column: &str) -> Opt
         .map(|(position, _)| position)
 }
 
-/// The ASCII letters and digits of a name in lower case, with similar letters of other scripts replaced: names with the same skeleton look
-/// alike.
-fn skeleton(name: &str) -> String {
+/// The letters and digits of a name in lower case, only those of ASCII if `is_ascii`, with letters of other scripts replaced that are similar to
+/// those of ASCII: names with the same skeleton look alike.
+fn skeleton(name: &str, is_ascii: bool) -> String {
     let plain = |character: char| match character {
         'а' | 'α' => 'a',
         'е' | 'ε' => 'e',
@@ -268,6 +280,7 @@ fn skeleton(name: &str) -> String {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
         _ => character,
     };
-    let letters = name.chars().map(plain).filter(char::is_ascii_alphanumeric);
-    letters.map(|letter| letter.to_ascii_lowercase()).collect()
+    let is_letter = |character: &char| character.is_ascii_alphanumeric() || (!is_ascii && character.is_alphanumeric());
+    let letters = name.chars().map(plain).filter(is_letter);
+    letters.flat_map(char::to_lowercase).collect()
 }

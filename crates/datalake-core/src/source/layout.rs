@@ -2,7 +2,7 @@
 
 use crate::{
     dataset::{Column, CsvDialect, Dataset, Encoding, ExtraColumns, Origin},
-    source::delimiter::Delimiter,
+    source::{decode::STORE_AS_UTF_8, delimiter::Delimiter},
 };
 
 /// The columns and the words of a dataset.
@@ -36,6 +36,8 @@ pub(super) struct Words {
     pub(super) time: &'static str,
     /// The remedy for a time that is missing.
     pub(super) write_time: &'static str,
+    /// The remedy for bytes that are not UTF-8.
+    pub(super) decode: &'static str,
 }
 
 /// The words of the users, whose texts are names and whose only time is that of birth.
@@ -43,6 +45,7 @@ const USERS: Words = Words {
     text: "name",
     time: "birth",
     write_time: "write the birth time",
+    decode: STORE_AS_UTF_8,
 };
 
 /// How numbers in keys are written. The declared dialect is that of the content.
@@ -58,6 +61,7 @@ const GENERAL: Words = Words {
     text: "value",
     time: "time",
     write_time: "write the time",
+    decode: "store it as UTF-8; or declare `encoding = \"windows-1252\"` in [csv], if all sources have that encoding",
 };
 
 impl<'d> Layout<'d> {
@@ -97,6 +101,11 @@ impl<'d> Layout<'d> {
     /// The header as a message states it: `the header first_name,last_name,birthts`.
     pub(super) fn expected_header(&self) -> String {
         let names: Vec<_> = self.columns.iter().map(|column| column.header).collect();
-        format!("the header {}", names.join(&char::from(self.delimiter.byte).to_string()))
+        let delimiter = match self.delimiter.byte {
+            // It cannot be seen.
+            b'\t' => "<TAB>".to_owned(),
+            byte => char::from(byte).to_string(),
+        };
+        format!("the header {}", names.join(&delimiter))
     }
 }

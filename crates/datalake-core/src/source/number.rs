@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     dataset::CsvDialect,
-    text::{self, code_points},
+    text::{self, code_points, quoted},
 };
 
 /// The remedies for texts that a column of numbers does not accept, by what they are.
@@ -84,13 +84,16 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The digits of a whole number, without the declared separator between groups of three.
+/// The digits of a whole number, without the declared separator between groups of three. A number with groups does not begin with a zero:
+/// `0.125` is a fraction that is written with another separator.
 fn ungrouped<'t>(whole: &'t str, dialect: &CsvDialect) -> Option<Cow<'t, str>> {
     if is_digits(whole) {
         return Some(whole.into());
     }
     let mut groups = whole.split(dialect.group?);
-    let first = groups.next().filter(|first| is_digits(first) && first.len() <= 3)?;
+    let first = groups
+        .next()
+        .filter(|first| is_digits(first) && first.len() <= 3 && !first.starts_with('0'))?;
     let mut digits = first.to_owned();
     for group in groups {
         if group.len() != 3 || !is_digits(group) {
@@ -115,7 +118,7 @@ fn not_a_number(text: &str, unsigned: &str, remedies: &NumberRemedies) -> NotANu
         ),
         _ if is_date(text) => ("a date".into(), remedies.text),
         _ if is_digits(&unsigned.replace(is_separator, "")) => {
-            let separators = code_points(unsigned.chars().filter(|character| is_separator(*character)));
+            let separators = separators(unsigned.chars().filter(|character| is_separator(*character)));
             (format!("a number with separators: {separators}").into(), remedies.separators)
         }
         _ if text
@@ -134,6 +137,20 @@ fn not_a_number(text: &str, unsigned: &str, remedies: &NumberRemedies) -> NotANu
         }
         _ => ("which is not a number".into(), remedies.text),
     }
+}
+
+/// The first separators of a number: those of ASCII in quotes, the code points of others, which cannot be distinguished by sight.
+fn separators(characters: impl Iterator<Item = char>) -> String {
+    let (visible, others): (Vec<char>, Vec<char>) = characters.partition(char::is_ascii_punctuation);
+    let mut shown: Vec<String> = Vec::new();
+    for character in visible {
+        let character = quoted(&character.to_string());
+        if !shown.contains(&character) {
+            shown.push(character);
+        }
+    }
+    shown.extend(Some(code_points(others.into_iter())).filter(|others| !others.is_empty()));
+    shown.join(", ")
 }
 
 /// Whether a text begins with a date: three numbers of one, two or four digits with the same separator between them.
@@ -196,6 +213,10 @@ mod tests {
         check(".5", ['.', ','], normalized(0.5));
         check("5.", ['.', ','], normalized(5.0));
         check("1,23.5", ['.', ','], Err("separators"));
+        check("0.125", [',', '.'], Err("separators"));
+        check("-0.125,5", [',', '.'], Err("separators"));
+        check("1.0000", [',', '.'], Err("separators"));
+        check("100.125", [',', '.'], number(100_125.0));
         check("1,5", ['.', '\''], Err("separators"));
         check("1234,567", ['.', ','], Err("separators"));
         check("1e999", ['.', ','], Err("beyond"));

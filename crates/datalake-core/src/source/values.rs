@@ -1,6 +1,8 @@
 //! From the text of a value to a typed value: its type, then the constraints of its column.
 
-use jiff::{SignedDuration, Timestamp};
+use std::borrow::Cow;
+
+use jiff::{SignedDuration, Timestamp, fmt::strtime};
 
 use super::{
     bounds,
@@ -104,6 +106,16 @@ fn missing(column: &Column, text: &str) -> Invalid {
     Invalid::new(code, reason)
 }
 
+/// How a source states that an optional column has no value; none if it cannot.
+fn no_value(layout: &Layout<'_>, column: &Column) -> Option<String> {
+    let texts = layout.missing_values;
+    match () {
+        () if column.constraints.is_required || texts.is_empty() => None,
+        () if texts.iter().any(|text| text.is_empty()) => Some("leave the field empty".to_owned()),
+        () => Some(format!("write one of the declared missingValues ({})", texts.join(", "))),
+    }
+}
+
 /// Whether a string may not contain the character. A quoted value may span lines (RFC 4180, section 2.6); every other control character is an
 /// accident or an attack.
 pub(super) fn is_forbidden_control(character: char) -> bool {
@@ -117,7 +129,10 @@ fn string(layout: &Layout<'_>, column: &Column, Text { value: text, raw }: Text<
             characters if characters.is_empty() => format!("{name} is empty"),
             characters => format!("{name} has only characters that cannot be seen: {characters}"),
         };
-        let remedy = format!("write the {noun}; it is required");
+        let remedy = match no_value(layout, column) {
+            None => format!("write the {noun}; it is required"),
+            Some(no_value) => format!("write the {noun}, or {no_value}"),
+        };
         return Err(Invalid::new(
             RejectCode::ValueEmpty,
             Reason::new(found, format!("a {noun}"), remedy),
@@ -152,10 +167,10 @@ fn check_string(column: &Column, text: &str) -> Result<(), Invalid> {
         let length = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
         if is_outside(length) {
             let (constraint, expected) = match (constraints.length_min, constraints.length_max) {
-                (Some(min), _) if length < min => ("minLength", format!("at least {min} characters")),
-                (_, max) => ("maxLength", format!("at most {} characters", max.unwrap_or_default())),
+                (Some(min), _) if length < min => ("minLength", format!("at least {}", characters(min))),
+                (_, max) => ("maxLength", format!("at most {}", characters(max.unwrap_or_default()))),
             };
-            let found = format!("{} has {length} characters, which violates {constraint}", column.name);
+            let found = format!("{} has {}, which violates {constraint}", column.name, characters(length));
             return Err(Invalid::new(
                 RejectCode::Constraint,
                 Reason::new(found, expected, "correct the value"),
@@ -179,6 +194,11 @@ fn check_string(column: &Column, text: &str) -> Result<(), Invalid> {
     }
 }
 
+fn characters(count: u32) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} character{plural}")
+}
+
 fn not_allowed(column: &Column, text: &str) -> Invalid {
     let allowed = column.constraints.allowed.as_deref().unwrap_or_default();
     let mut listed: Vec<_> = allowed.iter().take(LISTED_MAX).map(|value| quoted(&value.to_string())).collect();
@@ -196,6 +216,11 @@ fn typed(layout: &Layout<'_>, column: &Column, text: &str) -> Result<(Value, boo
         let found = match text {
             "" => format!("{} is empty", column.name),
             _ => format!("{} is {}, {found}", column.name, quoted(text)),
+        };
+        // A text without digits, such as n/a, may be meant as no value.
+        let remedy = match no_value(layout, column).filter(|_| !text.contains(char::is_numeric)) {
+            None => remedy.to_owned(),
+            Some(no_value) => format!("{remedy}, or {no_value}"),
         };
         Invalid::new(RejectCode::Type, Reason::new(found, expected(column, layout), remedy))
     };
@@ -279,17 +304,31 @@ fn boolean(text: &str) -> Result<bool, NotANumber> {
 }
 
 fn date(text: &str, format: Option<&str>) -> Result<Day, NotANumber> {
-    let day = match format {
-        None => instant::parse_day(text),
-        Some(format) => jiff::civil::Date::strptime(format, text).ok().and_then(Day::from_date),
+    /// Below this, a year has fewer than four digits without leading zeros.
+    const FOUR_DIGITS_FROM: i16 = 1_000;
+    const OTHER_FORMAT: NotANumber = (
+        Cow::Borrowed("which does not match the format"),
+        "write the day in the declared format",
+    );
+    const NO_DAY: NotANumber = (Cow::Borrowed("which is no day of the calendar"), "correct the day");
+    let Some(format) = format else {
+        let has_format = text.replace(|character: char| character.is_ascii_digit(), "0") == "0000-00-00";
+        return instant::parse_day(text).ok_or(if has_format { NO_DAY } else { OTHER_FORMAT });
     };
-    day.ok_or(("which does not match the format".into(), "write the day in the declared format"))
+    let parts = strtime::parse(format, text).map_err(|_| OTHER_FORMAT)?;
+    let date = parts.to_date().map_err(|_| NO_DAY)?;
+    if date.year() < FOUR_DIGITS_FROM && !text.contains(&format!("{:04}", date.year())) {
+        return Err(("whose year has fewer than four digits".into(), "write the year with four digits"));
+    }
+    Day::from_date(date).ok_or(NO_DAY)
 }
 
 /// Parses an instant. Digits after microseconds are cut off.
 fn datetime(text: &str) -> Result<(Value, bool), NotANumber> {
-    let instant =
-        instant::parse_instant(text).ok_or(("which does not match the format".into(), "write the day, the time and the offset"))?;
+    let instant = instant::parse_instant(text).ok_or_else(|| match instant::parse_instant(&format!("{text}Z")) {
+        Some(_) => ("which has no offset from UTC".into(), "add Z or an offset such as +01:00"),
+        None => ("which does not match the format".into(), "write the day, the time and the offset"),
+    })?;
     let cut_off = instant.duration_since(Timestamp::UNIX_EPOCH).subsec_nanos() % 1_000;
     let instant = instant
         .checked_sub(SignedDuration::from_nanos(cut_off.rem_euclid(1_000).into()))

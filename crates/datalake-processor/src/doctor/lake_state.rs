@@ -2,14 +2,22 @@
 
 use std::sync::Arc;
 
-use datalake_core::{count::count, plan::GuardError, text::grouped};
-use datalake_table::table::Table;
+use datalake_core::{
+    count::count,
+    dataset::Dataset,
+    keys,
+    plan::GuardError,
+    run::{RunId, RunOutcome, RunReport},
+    text::grouped,
+};
+use datalake_store::bucket::ObjectMeta;
+use datalake_table::{declaration::DeclarationError as Stored, table::Table};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 
 use super::check::{Finding, Outcome};
 use crate::{
-    declaration::{self, OnConflict},
+    declaration::{self, DeclarationError, OnConflict},
     dry_run::{PlannedAction, dry_run},
     error::RunError,
     options::{Lake, RunOptions},
@@ -44,43 +52,113 @@ pub(super) async fn declaration(lake: &Lake, options: &RunOptions) -> Option<Out
     if let (Ok(None), None) = (&stored, &options.dataset) {
         return None;
     }
-    let checked = async {
-        let dataset = declaration::load_for_run(bucket, options.dataset.as_ref(), OnConflict::Fail).await?;
-        Ok(format!(
-            "{}: {} columns and {} files",
+    let checked = declaration::load_for_run(bucket, options.dataset.as_ref(), OnConflict::Fail).await;
+    Some(checked.map_err(of_declaration).map(|dataset| {
+        format!(
+            "{}: {} and {}",
             dataset.title(),
-            dataset.column_names().count(),
-            dataset.files().len()
-        ))
-    };
-    Some(checked.await)
+            counted(dataset.column_names().count(), "column"),
+            counted(dataset.files().len(), "file")
+        )
+    }))
 }
 
-/// Counts the objects whose recorded `ETag` or size differs from the listing.
+/// The finding for a declaration that cannot be used. The message of an invalid one has several clauses, and none of them is a remedy.
+fn of_declaration(error: RunError) -> Finding {
+    match error {
+        RunError::Declaration(error @ (DeclarationError::Stored(Stored::Invalid { .. }) | DeclarationError::Unsupported(_))) => {
+            Finding::failed(
+                error.to_string(),
+                "correct the declaration, and upload it with `datalake init --dataset FILE`",
+            )
+        }
+        error => error.into(),
+    }
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(count(number)))
+}
+
+/// Counts the objects whose recorded `ETag` or size differs from the listing, and compares the declaration with that of the table.
 pub(super) async fn drift(lake: &Lake, options: &RunOptions) -> Outcome {
     let plan = dry_run(lake, options).await?;
+    let other_declaration = other_declaration(lake, options).await?;
     let steps = || plan.steps.iter().flat_map(|step| [step.csv, step.image]).flatten();
     let number = |wanted| steps().filter(|action| *action == wanted).count();
     let (read, gone) = (number(PlannedAction::Read), number(PlannedAction::Remove));
     let listed = grouped(plan.listed);
-    if (read, gone) == (0, 0) && plan.blocked_by.is_none() {
+    if (read, gone) == (0, 0) && plan.blocked_by.is_none() && other_declaration.is_none() {
         return Ok(format!("the table is up to date with all {listed} listed objects"));
     }
-    let drift = format!(
-        "{} of {listed} listed objects are new or changed since the last run; {} objects were removed",
-        grouped(count(read)),
-        grouped(count(gone))
-    );
-    Err(match plan.blocked_by {
-        None => Finding::warning(
+    let is_other = other_declaration.is_some();
+    let drift = other_declaration.unwrap_or_else(|| {
+        format!(
+            "{} of {listed} listed objects are new or changed since the last run; {} objects were removed",
+            grouped(count(read)),
+            grouped(count(gone))
+        )
+    });
+    if let Some(guard) = plan.blocked_by {
+        let dataset = declaration::load_for_run(lake.bucket.as_ref(), options.dataset.as_ref(), OnConflict::Override).await?;
+        let cause = guard.cause_for(&dataset.title().to_lowercase());
+        return Err(Finding::warning(
+            format!("{drift}; a guard would block the next run: {cause}"),
+            remedy_of(guard),
+        ));
+    }
+    Err(match (blocked_run(lake).await?, is_other) {
+        (Some((run_id, cause)), _) => Finding::warning(
+            format!("{drift}; a guard blocked the last run: {cause}"),
+            format!("see `datalake runs --id {run_id}`"),
+        ),
+        (None, true) => Finding::warning(drift, "see its effect with `datalake process --dry-run`"),
+        (None, false) => Finding::warning(
             drift,
             "nothing to do: the next run reads them; run `datalake process` to start one now",
         ),
-        Some(guard) => Finding::warning(
-            format!("{drift}; a guard would block the next run: {}", guard.cause()),
-            remedy_of(guard),
-        ),
     })
+}
+
+/// How the declaration of the next run differs from that of the table; none if they are equal.
+async fn other_declaration(lake: &Lake, options: &RunOptions) -> Result<Option<String>, RunError> {
+    let Some(version) = Table::new(Arc::clone(&lake.bucket)).latest().await? else {
+        return Ok(None);
+    };
+    let dataset = declaration::load_for_run(lake.bucket.as_ref(), options.dataset.as_ref(), OnConflict::Override).await?;
+    let name = match &options.dataset {
+        Some(_) => "the declaration of --dataset",
+        None if *dataset == *Dataset::users() => "the default declaration",
+        None => keys::DECLARATION,
+    };
+    Ok((version.dataset() != &dataset).then(|| {
+        format!(
+            "{name} differs from the declaration of version {}: the next run reads all sources",
+            version.number()
+        )
+    }))
+}
+
+/// The last run and its cause, if a guard blocked it.
+async fn blocked_run(lake: &Lake) -> Result<Option<(RunId, String)>, RunError> {
+    let mut last: Option<ObjectMeta> = None;
+    let mut objects = lake.bucket.list(keys::RUNS, None);
+    while let Some(object) = objects.try_next().await? {
+        let is_later = last.as_ref().is_none_or(|last| last.modified <= object.modified);
+        if is_later && keys::parse_run_report(&object.key).is_some() {
+            last = Some(object);
+        }
+    }
+    let Some(last) = last else { return Ok(None) };
+    let report = lake.bucket.get(&last.key, None, None).await?;
+    let report = serde_json::from_slice::<RunReport>(&report.bytes).ok();
+    let blocked = report.filter(|report| report.outcome == RunOutcome::Blocked);
+    Ok(blocked.and_then(|report| {
+        let error = report.error?;
+        let (cause, _) = error.split_once("; ").unwrap_or((&error, ""));
+        Some((report.run_id, cause.to_owned()))
+    }))
 }
 
 /// What to do about a guard, with the command that allows the run.

@@ -82,12 +82,15 @@ async fn examine_all(lake: &Lake, options: &RunOptions, probe: &Probe<'_>, check
         checks.skip_all(["table", "drift"], "objects cannot be read");
         return;
     }
+    let mut has_declaration = true;
     if let Some(declaration) = lake_state::declaration(lake, options).await {
-        checks.run("declaration", async { declaration }).await;
+        has_declaration = checks.run("declaration", async { declaration }).await == CheckResult::Ok;
     }
     let has_table = checks.run("table", lake_state::table(lake, options.clock)).await == CheckResult::Ok;
     if !has_table {
         checks.skip_all(["drift"], "there is no table that can be read");
+    } else if !has_declaration {
+        checks.skip_all(["drift"], "the declaration cannot be used");
     } else if !lists {
         checks.skip_all(["drift"], "objects cannot be listed");
     } else {

@@ -138,7 +138,7 @@ impl TableSchema {
         let Some(text) = metadata.configured(DATASET_PROPERTY) else {
             return Ok(Self::of(Dataset::shared_users()));
         };
-        let dataset = Dataset::parse(text)
+        let dataset = Dataset::parse_stored(text)
             .map_err(|error| TableError::unsupported(format!("a declaration that cannot be parsed ({error}); update datalake")))?;
         Ok(Self::of(Arc::new(dataset)))
     }

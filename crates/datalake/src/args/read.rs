@@ -1,5 +1,7 @@
 //! The arguments of commands that read a lake without a server.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum, builder::UnknownArgumentValueParser};
 use datalake_core::run::RunId;
 
@@ -78,6 +80,9 @@ impl ParameterArgs {
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
+    /// The declaration of the sources, instead of dataset.toml in the lake
+    #[arg(long, env = "DATALAKE_DATASET", value_name = "FILE")]
+    pub(crate) dataset: Option<PathBuf>,
     /// Only warn of a store without conditional writes (only one run may be active)
     #[arg(long, env = "DATALAKE_SINGLE_WRITER", action = clap::ArgAction::SetTrue, value_parser = parse_switch)]
     pub(crate) single_writer: bool,

@@ -1,6 +1,8 @@
 //! `datalake doctor`
 
-use datalake_core::run::RunOutcome;
+use std::sync::Arc;
+
+use datalake_core::{dataset::Dataset, run::RunOutcome};
 use datalake_processor::{
     doctor::{self, Check, CheckResult},
     options::{RunOptions, Writers},
@@ -14,6 +16,7 @@ use crate::{
     },
     clock,
     csv::csv,
+    dataset_file,
     document::Document,
     exit::{self, USAGE},
     lake_arguments::{arguments, with_complete_commands},
@@ -25,9 +28,10 @@ use crate::{
 
 /// Checks the lake. Returns 0 if no check failed, 1 if a retry may help, and 2 otherwise.
 pub(crate) async fn doctor(args: DoctorArgs) -> anyhow::Result<u8> {
+    let dataset = dataset_file::dataset(args.dataset.as_deref())?;
     let url = &args.lake.lake;
     let bar = Bar::waiting(&format!("checking {url}"));
-    let checks = examine(&args, &bar).await?;
+    let checks = examine(&args, dataset, &bar).await?;
     bar.clear();
     let Some(checks) = checks else {
         return Ok(RunOutcome::Stopped.exit_status());
@@ -43,12 +47,13 @@ pub(crate) async fn doctor(args: DoctorArgs) -> anyhow::Result<u8> {
 }
 
 /// The checks; none if a signal stopped them.
-async fn examine(args: &DoctorArgs, bar: &Bar) -> anyhow::Result<Option<Vec<Check>>> {
+async fn examine(args: &DoctorArgs, dataset: Option<Arc<Dataset>>, bar: &Bar) -> anyhow::Result<Option<Vec<Check>>> {
     let lake = match super::open(&args.lake).await {
         Ok(lake) => lake,
         Err(error) => return Ok(Some(vec![settings(Err(&error), &args.lake.lake)])),
     };
     let options = RunOptions {
+        dataset,
         writers: if args.single_writer { Writers::Single } else { Writers::Many },
         cancel: signals::cancelled_by_signals()?,
         ..RunOptions::new(args::new_run_id(clock::now()), clock::now)
@@ -156,10 +161,11 @@ fn render(checks: &[Check], screen: Screen) -> String {
     let columns = ["CHECK", "RESULT", "FINDING"];
     let text = table(columns.map(Column::text).into(), &rows, screen);
     let number = |result| checks.iter().filter(|check| check.result == result).count();
+    let warnings = number(CheckResult::Warning);
     text + &format!(
-        "{} ok, {} warnings, {} failed, {} skipped\n",
+        "{} ok, {warnings} warning{}, {} failed, {} skipped\n",
         number(CheckResult::Ok),
-        number(CheckResult::Warning),
+        if warnings == 1 { "" } else { "s" },
         number(CheckResult::Failed),
         number(CheckResult::Skipped)
     )
@@ -216,7 +222,7 @@ mod tests {
              list   ok       3 objects\n\
              table  warning  there is no table yet\n       \
              remedy   run `datalake process --lake ./lake`\n\
-             1 ok, 1 warnings, 0 failed, 0 skipped\n"
+             1 ok, 1 warning, 0 failed, 0 skipped\n"
         );
     }
 }

@@ -11,12 +11,13 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use datalake_core::{count::count, dataset::Dataset, keys, reject::IgnoreCode, text::grouped};
+use datalake_processor::{declaration::DeclarationError as InvalidDeclaration, error::RunError};
 use datalake_store::{
     bucket::{Bucket, Metadata, ObjectKind, PutMode},
     error::StoreError,
     lake,
 };
-use datalake_table::declaration;
+use datalake_table::declaration::{self, DeclarationError};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
@@ -56,12 +57,13 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     super::create(&args.lake).await?;
     let lake = super::open(&args.lake).await?;
     let bucket = lake.bucket.as_ref();
-    if let Some(text) = text_of_declaration {
-        upload_declaration(bucket, text).await?;
-    }
+    let declaration_line = match text_of_declaration {
+        Some(text) => format!("{} {}\n", keys::DECLARATION, upload_declaration(bucket, text, &dataset).await?),
+        None => String::new(),
+    };
     let on_upload = bar.upload_listener();
     let url = &args.lake.lake;
-    let mut text = format!("the lake is ready: {url}\n");
+    let mut text = format!("the lake is ready: {url}\n{declaration_line}");
     // The samples are users.
     let has_samples = args.samples && *dataset == *Dataset::users();
     let skipped_lines = sources.as_ref().map(FolderSources::skipped_lines).unwrap_or_default();
@@ -94,7 +96,11 @@ async fn stored_dataset(args: &LakeArgs) -> anyhow::Result<Arc<Dataset>> {
     if !lake::exists(&args.lake, &args.s3.open_options()).await? {
         return Ok(Dataset::shared_users());
     }
-    let stored = declaration::read(super::open(args).await?.bucket.as_ref()).await?;
+    let stored = declaration::read(super::open(args).await?.bucket.as_ref()).await;
+    let stored = stored.map_err(|error| match error {
+        DeclarationError::Store(error) => RunError::from(error),
+        error => InvalidDeclaration::Stored(error).into(),
+    })?;
     Ok(stored.map_or_else(Dataset::shared_users, Arc::new))
 }
 
@@ -110,17 +116,20 @@ fn names(dataset: &Dataset) -> Vec<String> {
         .collect()
 }
 
-/// Writes the declaration, unless the lake has the same text.
-async fn upload_declaration(bucket: &dyn Bucket, text: String) -> anyhow::Result<()> {
-    match bucket.get(keys::DECLARATION, None, None).await {
-        Ok(object) if object.bytes == text.as_bytes() => return Ok(()),
-        Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Invalid { .. }) => {}
+/// Writes the declaration, unless the lake has the same text. Returns what happened to it.
+async fn upload_declaration(bucket: &dyn Bucket, text: String, dataset: &Dataset) -> anyhow::Result<&'static str> {
+    let is_same_dataset = |stored: &[u8]| std::str::from_utf8(stored).is_ok_and(|stored| Dataset::parse(stored).as_ref() == Ok(dataset));
+    let result = match bucket.get(keys::DECLARATION, None, None).await {
+        Ok(object) if object.bytes == text.as_bytes() => return Ok("unchanged"),
+        Ok(object) if is_same_dataset(&object.bytes) => "replaced; it declares the same dataset",
+        Ok(_) | Err(StoreError::Invalid { .. }) => "replaced; the next run reads all sources",
+        Err(StoreError::NotFound { .. }) => "uploaded",
         Err(error) => return Err(error.into()),
-    }
+    };
     bucket
         .put(keys::DECLARATION, text.into(), PutMode::Replace, &Metadata::new())
         .await?;
-    Ok(())
+    Ok(result)
 }
 
 /// Where the bytes of a source to upload are.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use datalake_core::{count::count, text::grouped};
+use datalake_core::{count::count, dataset::Dataset, text::grouped};
 use datalake_processor::dry_run::{DeclarationEffect, DryRun, PlannedAction, PlannedStep, RowCounts};
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ fn document(plan: &DryRun) -> Value {
 fn text(plan: &DryRun, lake: &str) -> String {
     let mut lines = Vec::new();
     match &plan.effect {
-        None => lines.extend(plan.steps.iter().map(step_line)),
+        None => lines.extend(plan.steps.iter().map(|step| step_line(step, &plan.dataset))),
         Some(effect) => lines.extend(effect_lines(plan.version, effect)),
     }
     lines.extend(plan.ignored.iter().map(|(key, code)| format!("{key:?}  ignored: {code}")));
@@ -65,7 +65,12 @@ fn text(plan: &DryRun, lake: &str) -> String {
         counted(count(plan.ignored.len()), "object")
     ));
     if let Some(guard) = plan.blocked_by {
-        lines.push(format!("a guard would block the run: {}; {}", guard.cause(), guard.remedy()));
+        let rows = plan.dataset.title().to_lowercase();
+        lines.push(format!(
+            "a guard would block the run: {}; {}",
+            guard.cause_for(&rows),
+            guard.remedy()
+        ));
         if guard.is_about_deletions() {
             lines.push(format!("to allow it: datalake process {lake} --allow-mass-delete"));
         }
@@ -77,10 +82,11 @@ fn text(plan: &DryRun, lake: &str) -> String {
     text
 }
 
-fn step_line(step: &PlannedStep) -> String {
+fn step_line(step: &PlannedStep, dataset: &Dataset) -> String {
+    let file = dataset.files().first().map_or("file", |file| file.name.as_str());
     let steps = [
         step.csv.map(|action| format!("{} CSV", action.as_str())),
-        step.image.map(|action| format!("{} image", action.as_str())),
+        step.image.map(|action| format!("{} {file}", action.as_str())),
     ];
     let steps = steps.into_iter().flatten().collect::<Vec<_>>().join(", ");
     format!("{}  {steps}", step.user_id)

@@ -16,7 +16,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{
     plan::render_plan,
-    run_report::{error_with_commands, render_report},
+    run_report::{dataset_of, error_with_commands, render_report},
 };
 use crate::{
     args::{self, LakeArgs, ProcessArgs},
@@ -63,7 +63,8 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
         let run_id = args.run_id.clone().unwrap_or_else(|| args::new_run_id(clock::now()));
         let report = run_with_progress(&lake, options(run_id, &bar), &args.lake).await;
         bar.clear();
-        super::print(render_report(&report, args.output, &args.lake)?.as_bytes())?;
+        let declared = dataset_of(&report, args.output, &lake, dataset.as_ref()).await;
+        super::print(render_report(&report, args.output, &args.lake, &declared)?.as_bytes())?;
         let outcome = report.outcome;
         failures = if outcome == RunOutcome::Failed { failures + 1 } else { 0 };
         let Some(delay) = args

@@ -8,7 +8,7 @@ use datalake_processor::{
     repair::{self, Condition},
 };
 
-use super::run_report::render_report;
+use super::run_report::{dataset_of, render_report};
 use crate::{
     args::{self, RepairArgs},
     clock, dataset_file,
@@ -80,6 +80,7 @@ async fn rebuild(lake: &Lake, args: &RepairArgs) -> anyhow::Result<u8> {
     };
     let report = repair::rebuild(lake, &options).await?;
     bar.clear();
-    super::print(render_report(&report, args.output, &args.lake)?.as_bytes())?;
+    let dataset = dataset_of(&report, args.output, lake, options.dataset.as_ref()).await;
+    super::print(render_report(&report, args.output, &args.lake, &dataset)?.as_bytes())?;
     Ok(report.outcome.exit_status())
 }

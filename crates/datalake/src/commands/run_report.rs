@@ -1,5 +1,17 @@
 //! The report of a run, as JSON or as a table for a terminal.
 
+use std::sync::Arc;
+
+use datalake_core::{
+    count::count,
+    dataset::Dataset,
+    reject::Notice,
+    run::{RejectDetail, RunOutcome, RunReport, SourceNotice},
+    text::grouped,
+};
+use datalake_processor::options::Lake;
+use datalake_table::declaration;
+
 use crate::{
     args::{LakeArgs, OutputFormat},
     documentation,
@@ -8,25 +20,35 @@ use crate::{
     table::fields,
     time_format,
 };
-use datalake_core::{
-    count::count,
-    reject::Notice,
-    run::{RejectDetail, RunOutcome, RunReport, SourceNotice},
-    text::grouped,
-};
 
 /// The sources or users of a list that fit on a screen. The report contains a hundred.
 const LISTED_MAX: usize = 10;
 
-/// The report of a run on this lake.
-pub(super) fn render_report(report: &RunReport, format: OutputFormat, lake: &LakeArgs) -> anyhow::Result<String> {
+/// The dataset whose words the table of a run has: the given one, or that of the lake. The users if the table names no rows.
+pub(super) async fn dataset_of(report: &RunReport, format: OutputFormat, lake: &Lake, given: Option<&Arc<Dataset>>) -> Arc<Dataset> {
+    let names_rows = format == OutputFormat::Table && matches!(report.outcome, RunOutcome::Succeeded | RunOutcome::Blocked);
+    match given {
+        Some(given) => Arc::clone(given),
+        None if names_rows => {
+            let stored = declaration::read(lake.bucket.as_ref()).await;
+            stored.ok().flatten().map_or_else(Dataset::shared_users, Arc::new)
+        }
+        None => Dataset::shared_users(),
+    }
+}
+
+/// The report of a run on this lake. `dataset` is that of its sources.
+pub(super) fn render_report(report: &RunReport, format: OutputFormat, lake: &LakeArgs, dataset: &Dataset) -> anyhow::Result<String> {
     match format {
         // Standard output often becomes a log, and the details contain values of the sources.
         OutputFormat::Json => Ok(serde_json::to_string(&RunReport {
             reject_details: Vec::new(),
             ..report.clone()
         })? + "\n"),
-        OutputFormat::Table => Ok(fields(rows(report, &arguments(lake)), Screen::stdout())),
+        OutputFormat::Table => {
+            let title = dataset.title().to_lowercase();
+            Ok(fields(rows(report, &arguments(lake), dataset, &title), Screen::stdout()))
+        }
     }
 }
 
@@ -40,8 +62,8 @@ pub(super) fn error_with_commands(report: &RunReport, lake: &LakeArgs) -> Option
     })
 }
 
-/// The rows of the table. `lake` are the arguments that select the lake.
-fn rows(report: &RunReport, lake: &str) -> Vec<(&'static str, Cell)> {
+/// The rows of the table. `lake` are the arguments that select the lake; `title` names the rows of the dataset.
+fn rows<'t>(report: &RunReport, lake: &str, dataset: &Dataset, title: &'t str) -> Vec<(&'t str, Cell)> {
     let outcome = report.outcome.as_str();
     let mut rows = vec![
         ("run", report.run_id.to_string().into()),
@@ -52,10 +74,10 @@ fn rows(report: &RunReport, lake: &str) -> Vec<(&'static str, Cell)> {
         Some(error) => {
             rows.push(("error", Cell::new(&with_complete_commands(error, lake), Tone::Bad)));
             rows.extend(rejects(report));
-            rows.extend(blocked_rows(report, lake));
+            rows.extend(blocked_rows(report, lake, dataset.entity()));
             rows.extend(documentation::page_of_outcome(report.outcome).map(|page| ("see", page.into())));
         }
-        None => rows.extend(result_rows(report)),
+        None => rows.extend(result_rows(report, dataset, title)),
     }
     rows.push(("duration", time_format::duration(report.elapsed_ms).into()));
     if report.outcome == RunOutcome::Succeeded && (report.counts.rejects_open > 0 || report.counts.warnings > 0) {
@@ -68,7 +90,7 @@ fn rows(report: &RunReport, lake: &str) -> Vec<(&'static str, Cell)> {
     rows
 }
 
-fn result_rows(report: &RunReport) -> Vec<(&'static str, Cell)> {
+fn result_rows<'t>(report: &RunReport, dataset: &Dataset, title: &'t str) -> Vec<(&'t str, Cell)> {
     let counts = &report.counts;
     let version = match report.version {
         Some(version) => match report.committed {
@@ -90,10 +112,7 @@ fn result_rows(report: &RunReport) -> Vec<(&'static str, Cell)> {
             "sources",
             format!("{} listed, {} ignored", grouped(counts.listed), grouped(counts.ignored)).into(),
         ),
-        (
-            "read",
-            format!("{} CSVs, {} images", grouped(counts.csv_read), grouped(counts.images_read)).into(),
-        ),
+        ("read", read_counts(report, dataset).into()),
         (
             "rows",
             format!(
@@ -104,7 +123,7 @@ fn result_rows(report: &RunReport) -> Vec<(&'static str, Cell)> {
             )
             .into(),
         ),
-        ("users", grouped(counts.users).into()),
+        (title, grouped(counts.users).into()),
         ("rejected", Cell::new(&rejected, rejects_tone)),
         (
             "normalized",
@@ -115,6 +134,16 @@ fn result_rows(report: &RunReport) -> Vec<(&'static str, Cell)> {
     let warnings: Vec<SourceNotice> = report.notices.iter().filter(is_warning).cloned().collect();
     rows.extend(notices("warning", &warnings, counts.warnings));
     rows
+}
+
+/// The numbers of the sources and of the files that the run read.
+fn read_counts(report: &RunReport, dataset: &Dataset) -> String {
+    let counts = &report.counts;
+    let csvs = format!("{} CSVs", grouped(counts.csv_read));
+    match dataset.files().first() {
+        None => csvs,
+        Some(file) => format!("{csvs}, {} {}s", grouped(counts.images_read), file.name),
+    }
 }
 
 /// The key of a rejected source, with the line and the column of the cause.
@@ -158,13 +187,13 @@ fn more(name: &'static str, shown: usize, total: u64) -> Option<(&'static str, C
 }
 
 /// The removals that the guard blocked, and how to allow them.
-fn blocked_rows(report: &RunReport, lake: &str) -> Vec<(&'static str, Cell)> {
+fn blocked_rows(report: &RunReport, lake: &str, entity: &str) -> Vec<(&'static str, Cell)> {
     let Some(blocked) = &report.blocked_deletions else {
         return Vec::new();
     };
     let shown = blocked.users.iter().take(LISTED_MAX);
     let mut rows: Vec<_> = shown
-        .map(|user_id| ("blocked", Cell::from(format!("removal of user {user_id}"))))
+        .map(|user_id| ("blocked", Cell::from(format!("removal of {entity} {user_id}"))))
         .collect();
     rows.extend(more("blocked", rows.len(), blocked.count));
     rows.extend(allowing_command(report, lake).map(|command| ("to allow", command.into())));

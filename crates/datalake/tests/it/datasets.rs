@@ -194,11 +194,17 @@ fn init_uploads_a_valid_declaration() {
     let lake = Lake(TempDir::new().unwrap());
     let (declaration, sources) = (example("dataset.toml"), example("src-data"));
     let arguments = ["--dataset", declaration.to_str().unwrap(), "--from", sources.to_str().unwrap()];
-    check_status(&lake.command("init", &arguments), 0);
+    lake.check_error("init", &arguments, 0, "dataset.toml uploaded\n");
     assert_eq!(
         fs::read(lake.0.path().join("dataset.toml")).unwrap(),
         fs::read(&declaration).unwrap()
     );
+    lake.check_error("init", &arguments, 0, "dataset.toml unchanged\n");
+    let text = fs::read_to_string(&declaration).unwrap();
+    lake.put("dataset.toml", &format!("# A comment\n{text}"));
+    lake.check_error("init", &arguments, 0, "dataset.toml replaced; it declares the same dataset\n");
+    lake.put("dataset.toml", &text.replace("minimum = 1 ", "minimum = 2 "));
+    lake.check_error("init", &arguments, 0, "dataset.toml replaced; the next run reads all sources\n");
     lake.json("process", &[], 0);
     assert_eq!(lake.output(), OUTPUT);
     lake.put("broken.toml", "[source]\n");
@@ -208,6 +214,87 @@ fn init_uploads_a_valid_declaration() {
         fs::read(lake.0.path().join("dataset.toml")).unwrap(),
         fs::read(&declaration).unwrap()
     );
+}
+
+#[test]
+fn invalid_declaration_of_the_lake_is_no_reason_for_a_retry() {
+    let lake = Lake::declared();
+    lake.json("process", &[], 0);
+    lake.put("dataset.toml", "[source]\nkey = 'src-data/{id}.csv'\n[columns]\nx = 'strin'\n");
+    lake.check_error("init", &[], 2, "dataset.toml is invalid: line 4, column 5");
+    let doctor = lake.json("doctor", &[], 2);
+    let checks = doctor["checks"].as_array().unwrap();
+    let invalid: Vec<_> = checks
+        .iter()
+        .filter(|check| check["found"].as_str().unwrap().contains("strin"))
+        .collect();
+    let [declaration] = invalid[..] else { panic!("{doctor}") };
+    assert!(
+        declaration["found"].as_str().unwrap().contains("did you mean `string`?"),
+        "{declaration}"
+    );
+    assert!(
+        declaration["remedy"].as_str().unwrap().starts_with("correct the declaration"),
+        "{declaration}"
+    );
+
+    let file = example("dataset.toml");
+    let given = ["--dataset", file.to_str().unwrap(), "--dry-run"];
+    assert_eq!(lake.json("process", &given, 0)["steps"], json!([]), "the given declaration is used");
+}
+
+/// The check of the drift.
+#[track_caller]
+fn check_drift(lake: &Lake, arguments: &[&str], found: &str, remedy: &str) {
+    let doctor = lake.json("doctor", arguments, 0);
+    let drift = doctor["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|check| check["name"] == "drift")
+        .unwrap();
+    let text = |name: &str| drift[name].as_str().unwrap_or_default();
+    assert!(text("found").contains(found) && text("remedy").contains(remedy), "{drift}");
+}
+
+#[test]
+fn doctor_compares_the_declaration_with_that_of_the_table() {
+    let lake = Lake::of_orders();
+    let file = example("dataset.toml");
+    let given = ["--dataset", file.to_str().unwrap()];
+    lake.json("process", &given, 0);
+    check_drift(&lake, &given, "the table is up to date", "");
+    check_drift(&lake, &[], "the default declaration differs from the declaration of version 0", "");
+    let text = fs::read_to_string(&file).unwrap();
+    lake.put("dataset.toml", &text.replace("minimum = 1 ", "minimum = 500 "));
+    let changed = "dataset.toml differs from the declaration of version 0: the next run reads all sources";
+    check_drift(&lake, &[], changed, "see its effect with `datalake process --lake ");
+    lake.json("process", &["--run-id", "blocked", "--max-reject-ratio", "0.5"], 4);
+    check_drift(&lake, &[], "; a guard blocked the last run: ", "--id blocked`");
+    lake.check_error("doctor", &given, 2, "datalake init --lake ");
+}
+
+#[test]
+fn tables_have_the_words_of_the_dataset() {
+    let lake = Lake::declared();
+    let text = |name: &str, arguments: &[&str], status| {
+        let output = lake.command(name, arguments);
+        check_status(&output, status);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let report = text("process", &[], 0);
+    assert!(report.contains("4 CSVs, 2 invoices"), "{report}");
+    assert!(report.lines().any(|line| line.split_whitespace().eq(["orders", "4"])), "{report}");
+    let versions = text("versions", &[], 0);
+    assert!(versions.contains(" ORDERS ") && !versions.contains("USERS"), "{versions}");
+    for entry in fs::read_dir(lake.0.path().join("src-data")).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    lake.put("src-data/A-2.pdf", "%PDF-1.7\n");
+    let blocked = text("process", &[], 4);
+    assert!(blocked.contains("all 4 orders would be removed"), "{blocked}");
+    assert!(blocked.contains("if these orders are meant to be removed"), "{blocked}");
+    assert!(blocked.contains("removal of order A-1001"), "{blocked}");
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn lake_in_a_folder_passes() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("CHECK  ") && text.contains("\ndrift "), "{text}");
     assert!(
-        text.contains("1 of 2 listed objects are new or changed") && text.ends_with("12 ok, 1 warnings, 0 failed, 1 skipped\n"),
+        text.contains("1 of 2 listed objects are new or changed") && text.ends_with("12 ok, 1 warning, 0 failed, 1 skipped\n"),
         "{text}"
     );
 }

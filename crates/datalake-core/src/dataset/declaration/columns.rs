@@ -14,7 +14,7 @@ use crate::{
         name::Name,
         value::ColumnType,
     },
-    text::{code_point, quoted},
+    text::{code_point, is_same_name, quoted},
 };
 
 /// Maximum number of columns, files and derived columns together: each row has a value for each.
@@ -135,7 +135,7 @@ pub(super) fn parse<'n>(
 fn check_source(entry: &Entry<'_>, column: &Column, others: &[Column], format: SourceFormat) -> Result<(), DatasetError> {
     let is_same = |other: &Column| match (&other.origin, &column.origin) {
         // The names of a header are compared without their case.
-        (Origin::Content(other), Origin::Content(own)) if format == SourceFormat::Csv => other.eq_ignore_ascii_case(own),
+        (Origin::Content(other), Origin::Content(own)) if format == SourceFormat::Csv => is_same_name(other, own),
         (Origin::Content(other), Origin::Content(own)) => pointer(other) == pointer(own),
         (other, own) => other == own,
     };

@@ -107,9 +107,13 @@ pub(super) fn stats(node: &Node<'_>, columns: &[Column], derived: &[DerivedColum
     );
     let numbers: Vec<&Name> = numbers.collect();
     let known = || numbers.iter().map(|name| name.as_str());
-    let expected = format!("an array of names of numbers: {}", known().collect::<Vec<_>>().join(", "));
+    let expected = match numbers.is_empty() {
+        true => "an empty array, because no column is a number".to_owned(),
+        false => format!("an array of names of numbers: {}", known().collect::<Vec<_>>().join(", ")),
+    };
     let mut stats: Vec<Name> = Vec::new();
-    for node in node.array(&expected, numbers.len())? {
+    // Names are unique, so there are at most as many as numbers.
+    for node in node.array(&expected, usize::MAX)? {
         let name = node.string(&expected)?;
         if stats.iter().any(|other| **other == *name) {
             return Err(node.error(format!("duplicate name {name}"), "unique names"));

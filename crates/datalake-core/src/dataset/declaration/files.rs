@@ -47,10 +47,8 @@ fn file<'n>(entry: &Entry<'n>, source: &KeyPattern, others: &[FileColumn], names
     };
     let key = pattern(key_node, source)?;
     check_not_published(key_node, &key)?;
-    if key.as_str() == source.as_str() || others.iter().any(|other| other.key == key) {
-        let found = format!("the key {} is already used by the sources or another file", quoted(key.as_str()));
-        return Err(key_node.error(found, "a different key for each file"));
-    }
+    let patterns = [source].into_iter().chain(others.iter().map(|other| &other.key));
+    check_disjoint(key_node, &key, patterns)?;
     let types = match table.get("types") {
         Some(node) => types(node)?,
         None => Box::new([type_of_key(key_node, &key)?]),
@@ -125,7 +123,7 @@ fn type_of_key(node: &Node<'_>, key: &KeyPattern) -> Result<FileType, DatasetErr
 fn copy_to(node: &Node<'_>, source: &KeyPattern, others: &[FileColumn]) -> Result<KeyPattern, DatasetError> {
     let key = pattern(node, source)?;
     let folder = key.folder();
-    let reserved = [keys::TABLE, keys::RUNS, keys::PROBES];
+    let reserved = [keys::TABLE, keys::RUNS, keys::PROBES, keys::OUTPUT];
     let is_free = folder.starts_with(keys::PUBLISHED)
         && folder.len() > keys::PUBLISHED.len()
         && !reserved.iter().any(|reserved| folder.starts_with(reserved));
@@ -133,12 +131,26 @@ fn copy_to(node: &Node<'_>, source: &KeyPattern, others: &[FileColumn]) -> Resul
         let found = format!("the key {}", quoted(key.as_str()));
         return Err(node.error(
             found,
-            "a key in a folder of its own below processed_data/, apart from users/ and runs/",
+            "a key in a folder of its own below processed_data/, apart from users/, runs/ and output.csv",
         ));
     }
-    if others.iter().any(|other| other.copy_to.as_ref() == Some(&key)) {
-        let found = format!("the copy key {} is already used by another file", quoted(key.as_str()));
-        return Err(node.error(found, "a different copy_to for each file"));
-    }
+    check_disjoint(node, &key, others.iter().filter_map(|other| other.copy_to.as_ref()))?;
     Ok(key)
+}
+
+/// Rejects a pattern if one of its keys is that of another object, too.
+fn check_disjoint<'p>(node: &Node<'_>, key: &KeyPattern, mut others: impl Iterator<Item = &'p KeyPattern>) -> Result<(), DatasetError> {
+    let shared = others.find_map(|other| Some((other, key.shared_key(other)?)));
+    match shared {
+        Some((other, shared)) => Err(node.error(
+            format!(
+                "the key {}, whose {} is already used by {}",
+                quoted(key.as_str()),
+                quoted(&shared),
+                quoted(other.as_str())
+            ),
+            "keys that no other pattern matches, for example in another folder, or with another extension for each pattern",
+        )),
+        None => Ok(()),
+    }
 }

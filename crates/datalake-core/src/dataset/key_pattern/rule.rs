@@ -37,6 +37,45 @@ pub(super) fn is_void(hir: &Hir) -> bool {
     }
 }
 
+/// Whether all values consist of the characters of the default rule.
+pub(super) fn has_default_characters(hir: &Hir) -> bool {
+    let range = ClassUnicodeRange::new;
+    let allowed = [range('-', '.'), range('0', '9'), range('A', 'Z'), range('_', '_'), range('a', 'z')];
+    let mut others = ClassUnicode::new(allowed);
+    others.negate();
+    without(hir, &others) == *hir
+}
+
+/// Maximum number of samples of an expression.
+const SAMPLES_MAX: usize = 16;
+
+/// Values that match an expression, with and without its optional parts.
+pub(super) fn samples(hir: &Hir) -> Vec<String> {
+    let all: Vec<String> = match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => vec![String::new()],
+        HirKind::Literal(literal) => vec![String::from_utf8_lossy(&literal.0).into_owned()],
+        // Letters follow signs and digits, and are common in IDs.
+        HirKind::Class(Class::Unicode(class)) => class.ranges().iter().rev().map(|range| range.start().into()).collect(),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().iter().rev().map(|range| char::from(range.start()).into()).collect(),
+        HirKind::Repetition(repetition) => {
+            let more = repetition.min.saturating_add(1);
+            let counts = [repetition.min, more.min(repetition.max.unwrap_or(more))];
+            let repeated = |count: u32| {
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                samples(&repetition.sub).into_iter().map(move |sample| sample.repeat(count))
+            };
+            counts.into_iter().flat_map(repeated).collect()
+        }
+        HirKind::Capture(capture) => samples(&capture.sub),
+        HirKind::Concat(subs) => subs.iter().map(samples).fold(vec![String::new()], |texts, next| {
+            let pairs = texts.iter().flat_map(|text| next.iter().map(move |next| format!("{text}{next}")));
+            pairs.take(SAMPLES_MAX).collect()
+        }),
+        HirKind::Alternation(subs) => subs.iter().flat_map(samples).collect(),
+    };
+    all.into_iter().take(SAMPLES_MAX).collect()
+}
+
 /// Slashes separate segments, and control characters cannot be shown.
 fn excluded_everywhere() -> ClassUnicode {
     ClassUnicode::new([

@@ -3,6 +3,28 @@
 use super::{PLATES, dataset};
 use crate::dataset::Dataset;
 
+/// A declaration whose canonical text has twice as many backslashes.
+fn with_backslashes(count: usize, title: &str) -> String {
+    let value = "\\".repeat(count);
+    format!("title = '{title}'\nsource.key = 's/{{id}}.csv'\ncolumns.a = {{ type = 'string', maxBytes = 65536, enum = ['{value}'] }}\n")
+}
+
+#[test]
+fn canonical_text_is_limited_too() {
+    let left = Dataset::BYTES_MAX - (dataset(&with_backslashes(1, "T")).canonical().len() - 2);
+    let title = if left.is_multiple_of(2) { "T" } else { "TT" };
+    let largest = dataset(&with_backslashes(left / 2, title));
+    assert_eq!(largest.canonical().len(), Dataset::BYTES_MAX);
+    assert_eq!(dataset(&largest.canonical()), largest);
+
+    let text = with_backslashes(left / 2 + 1, title);
+    let error = Dataset::parse(&text).unwrap_err().to_string();
+    let sizes = [text.len(), Dataset::BYTES_MAX + 2, Dataset::BYTES_MAX];
+    assert!(sizes.iter().all(|size| error.contains(&format!("{size} bytes"))), "{error}");
+    let stored = Dataset::parse_stored(&text).unwrap();
+    assert_eq!(Dataset::parse_stored(&stored.canonical()), Ok(stored));
+}
+
 #[test]
 fn canonical_text_does_not_depend_on_the_spelling() {
     let users = Dataset::users().canonical();

@@ -23,7 +23,7 @@ const HEAD: &str = "source.key = \"s/{id}.csv\"\n";
 #[case::unclosed("title = \"Users", (2, 15), &["expected"])]
 #[case::unknown_key("titel = \"Users\"", (2, 1), &["unknown key \"titel\" in the declaration", "expected one of title,", "did you mean `title`?"])]
 #[case::unknown_section("[colums]\na = \"string\"", (2, 2), &["did you mean `columns`?"])]
-#[case::duplicate_key("entity = \"a\"\nentity = \"b\"", (3, 1), &["duplicate key"])]
+#[case::duplicate_key("entity = \"a\"\nentity = \"b\"", (3, 1), &["duplicate key \"entity\"", "each key once"])]
 #[case::type_of_title("title = 1", (2, 9), &["an integer", "a text of 1 to 200 bytes"])]
 #[case::empty_title("title = \"\"", (2, 9), &["0 bytes"])]
 #[case::control_character("entity = \"a\\u0007b\"", (2, 10), &["U+0007"])]
@@ -107,6 +107,7 @@ fn invalid_dialect_is_rejected_at_its_position(#[case] line: &str, #[case] posit
 #[case::source("a = { type = \"string\", source = \"\" }", (3, 33), &["the name of a header"])]
 #[case::parameter_of_a_column("max_id = \"string\"", (3, 1), &["the reserved name max_id"])]
 #[case::same_source("a = \"string\"\nb = { type = \"string\", source = \"A\" }", (4, 1), &["b, which is read from where a is"])]
+#[case::same_source_in_upper_case("a = { type = \"string\", source = \"ä\" }\nb = { type = \"string\", source = \"Ä\" }", (4, 1), &["b, which is read from where a is"])]
 #[case::source_of_key("id = { type = \"string\", source = \"x\" }", (3, 25), &["in the key"])]
 fn invalid_column_is_rejected_at_its_position(#[case] lines: &str, #[case] position: (u32, u32), #[case] parts: &[&str]) {
     check_invalid(&format!("{HEAD}[columns]\n{lines}\n"), position, parts);
@@ -117,7 +118,9 @@ fn invalid_column_is_rejected_at_its_position(#[case] lines: &str, #[case] posit
 #[case::unknown_key("keys = \"f/{id}.png\"", (3, 1), &["did you mean `key`?"])]
 #[case::unknown_placeholder("key = \"f/{ids}.png\"", (3, 11), &["the unknown placeholder \"ids\"", "{id}", "did you mean `id`?"])]
 #[case::no_placeholder("key = \"f/x.png\"", (3, 8), &["without the placeholder {id}"])]
-#[case::same_key("key = \"s/{id}.csv\"", (3, 7), &["already used by the sources"])]
+#[case::same_key("key = \"s/{id}.csv\"", (3, 7), &["\"s/a.csv\" is already used by \"s/{id}.csv\"", "another folder"])]
+#[case::key_of_a_source("key = \"s/{id}_x.csv\"\ntypes = [\"image/png\"]", (3, 7), &["\"s/a_x.csv\" is already used by \"s/{id}.csv\""])]
+#[case::key_in_upper_case("key = \"s/{id}.CSV\"", (3, 7), &["\"s/a.CSV\" is already used"])]
 #[case::published("key = \"processed_data/{id}.png\"", (3, 7), &["processed_data/"])]
 #[case::unknown_type("key = \"f/{id}.png\"\ntypes = [\"image/pgn\"]", (4, 10), &["did you mean `image/png`?"])]
 #[case::no_types("key = \"f/{id}.bin\"", (3, 7), &["without types"])]
@@ -126,6 +129,7 @@ fn invalid_column_is_rejected_at_its_position(#[case] lines: &str, #[case] posit
 #[case::column("key = \"f/{id}.png\"\ncolumn = \"id\"", (4, 10), &["duplicate name id"])]
 #[case::copy_over_sources("key = \"f/{id}.png\"\ncopy_to = \"f/{id}.png\"", (4, 11), &["below processed_data/"])]
 #[case::copy_over_the_table("key = \"f/{id}.png\"\ncopy_to = \"processed_data/users/{id}.png\"", (4, 11), &["a folder of its own"])]
+#[case::copy_over_the_output("key = \"f/{id}.png\"\ncopy_to = \"processed_data/output.csv/{id}.png\"", (4, 11), &["a folder of its own"])]
 #[case::copy_without_folder("key = \"f/{id}.png\"\ncopy_to = \"processed_data/{id}/image.png\"", (4, 11), &["a folder of its own"])]
 fn invalid_file_is_rejected_at_its_position(#[case] lines: &str, #[case] position: (u32, u32), #[case] parts: &[&str]) {
     check_invalid(&format!("{HEAD}[files.image]\n{lines}\n"), position, parts);
@@ -143,7 +147,7 @@ fn invalid_file_is_rejected_at_its_position(#[case] lines: &str, #[case] positio
 #[case::provenance("derived.image_size = \"length(name)\"", (4, 9), &["the reserved name image_size"])]
 #[case::stats("stats = [\"name\"]", (4, 10), &["the column name, which has no numbers", "count_of"])]
 #[case::unknown_stats("stats = [\"count_fo\"]", (4, 10), &["the unknown column", "did you mean `count_of`?"])]
-#[case::stats_twice("stats = [\"count_of\", \"count_of\"]", (4, 9), &["at most 1"])]
+#[case::stats_twice("stats = [\"count_of\", \"count_of\"]", (4, 22), &["duplicate name count_of"])]
 fn invalid_derived_column_or_statistics_are_rejected_at_their_position(
     #[case] line: &str,
     #[case] position: (u32, u32),
@@ -154,6 +158,15 @@ fn invalid_derived_column_or_statistics_are_rejected_at_their_position(
         &format!("{HEAD}{columns}\nfiles.image.key = \"f/{{id}}.png\"\n{line}\n"),
         position,
         parts,
+    );
+}
+
+#[test]
+fn statistics_without_numbers_name_the_unknown_column() {
+    check_invalid(
+        &format!("{HEAD}columns.a = \"string\"\nstats = [\"b\"]\n"),
+        (3, 10),
+        &["the unknown column \"b\"", "no column is a number"],
     );
 }
 

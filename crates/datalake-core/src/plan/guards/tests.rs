@@ -40,6 +40,17 @@ fn check_message(error: GuardError, expected: &str) {
 }
 
 #[test]
+fn messages_name_the_rows_of_the_dataset() {
+    let error = GuardError::MassDeletion { gone: 8, known: 8 };
+    assert_eq!(
+        error.message_for("orders"),
+        "all 8 orders would be removed; nothing was changed; check the sources, or pass --allow-mass-delete if these orders are meant to be \
+         removed"
+    );
+    assert_eq!(error.message_for("users"), error.to_string());
+}
+
+#[test]
 fn messages_have_the_numbers_the_limit_and_the_remedy() {
     check_message(
         GuardError::MassDeletion { gone: 60, known: 1_000 },

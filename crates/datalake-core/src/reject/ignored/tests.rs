@@ -26,3 +26,16 @@ fn reasons_of_ignored_names_state_cause_and_remedy(#[case] name: &str, #[case] c
     let reason = reason_of(&keys::source(name));
     assert!(reason.contains(cause) && reason.contains(remedy), "{reason}");
 }
+
+#[test]
+fn id_of_another_form_is_compared_with_the_declared_regular_expression() {
+    let dataset = Dataset::parse("source.key = 'src-data/{id:[0-9]{4}}.csv'\n").unwrap();
+    let check = |name: &str, cause: &str| {
+        let key = keys::source(name);
+        assert_eq!(keys::parse_source(&dataset, &key), Err(IgnoreCode::BadId));
+        let reason = reason(&dataset, IgnoreCode::BadId, &key).to_string();
+        assert!(reason.contains(cause) && reason.contains("that matches \"[0-9]{4}\""), "{reason}");
+    };
+    check("1.csv", "the ID \"1\" does not match \"[0-9]{4}\"");
+    check("a b.csv", "contains U+0020 (SPACE)");
+}

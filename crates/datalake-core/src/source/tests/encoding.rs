@@ -26,4 +26,5 @@ fn other_encoding_is_rejected_with_its_byte_offset(#[case] source: &[u8], #[case
     let reject = check_rejected(source, RejectCode::Encoding);
     assert_eq!(reject.position.map(|position| position.byte_offset), Some(byte_offset));
     assert!(reject.reason.found.contains(cause), "{reject:?}");
+    assert_eq!(&*reject.reason.remedy, "store it as UTF-8; in Excel, save as \"CSV UTF-8\"");
 }

@@ -44,6 +44,7 @@ fn value(column: &str, text: &str) -> Result<(Option<Value>, Vec<Notice>), Rejec
 #[case::boolean_digit("\"boolean\"", "0", "false", &[])]
 #[case::date("\"date\"", "2024-02-29", "2024-02-29", &[])]
 #[case::date_format("{ type = \"date\", format = \"%d.%m.%Y\" }", "29.02.2024", "2024-02-29", &[])]
+#[case::early_year("{ type = \"date\", format = \"%d.%m.%Y\" }", "1.2.0019", "0019-02-01", &[])]
 #[case::datetime("\"datetime\"", "2026-01-01T00:00:00.5+01:00", "2025-12-31T23:00:00.5Z", &[])]
 #[case::nanoseconds("\"datetime\"", "1969-12-31T23:59:59.999999999Z", "1969-12-31T23:59:59.999999Z", &[Notice::NumberFormat])]
 #[case::epoch_s("\"epoch_s\"", "612302400", "612302400", &[])]
@@ -68,13 +69,21 @@ fn value_is_read_as_its_type(#[case] column: &str, #[case] text: &str, #[case] e
 #[case::integer_empty("\"integer\"", "", RejectCode::Type, &["x is empty", "a whole number", "write the value"])]
 #[case::integer_fraction("\"integer\"", "1.5", RejectCode::Type, &["a fraction", "round it to a whole number"])]
 #[case::number_text("\"number\"", "many", RejectCode::Type, &["\"many\"", "not a number", "a number, like 1.5"])]
-#[case::number_comma("\"number\"", "1,5", RejectCode::Type, &["separators: U+002C", "decimalChar"])]
+#[case::number_comma("\"number\"", "1,5", RejectCode::Type, &["separators: \",\"", "decimalChar"])]
 #[case::not_a_number("\"number\"", "NaN", RejectCode::Type, &["not a number"])]
 #[case::infinite("\"number\"", "1e999", RejectCode::Type, &["beyond 64 bits"])]
 #[case::boolean("\"boolean\"", "yes", RejectCode::Type, &["neither true nor false"])]
 #[case::date("\"date\"", "2026-02-30", RejectCode::Type, &["a day, like 2026-11-24"])]
 #[case::date_format("{ type = \"date\", format = \"%d.%m.%Y\" }", "2026-02-03", RejectCode::Type, &["the format \"%d.%m.%Y\""])]
-#[case::datetime("\"datetime\"", "2026-02-03T12:00:00", RejectCode::Type, &["offset from UTC"])]
+#[case::no_day("\"date\"", "2026-02-30", RejectCode::Type, &["which is no day of the calendar", "correct the day"])]
+#[case::two_digits_of_a_year("{ type = \"date\", format = \"%d.%m.%Y\" }", "18.05.19", RejectCode::Type, &["whose year has fewer than four digits", "write the year with four digits"])]
+#[case::no_day_of_the_format("{ type = \"date\", format = \"%d.%m.%Y\" }", "31.02.2025", RejectCode::Type, &["which is no day of the calendar", "correct the day"])]
+#[case::datetime("\"datetime\"", "2026-02-03 12:00", RejectCode::Type, &["does not match the format", "offset from UTC"])]
+#[case::no_offset("\"datetime\"", "2026-02-03T12:00:00", RejectCode::Type, &["which has no offset from UTC", "add Z or an offset such as +01:00"])]
+#[case::one_character("{ type = \"string\", minLength = 2 }", "a", RejectCode::Constraint, &["x has 1 character,", "at least 2 characters"])]
+#[case::optional_text("{ type = \"number\", required = false }", "n/a", RejectCode::Type, &["write a number, or leave the field empty"])]
+#[case::optional_number("{ type = \"integer\", required = false }", "1.5", RejectCode::Type, &["; round it to a whole number"])]
+#[case::optional_blank("{ type = \"string\", required = false }", "\u{2800}", RejectCode::ValueEmpty, &["cannot be seen", "write the value, or leave the field empty"])]
 #[case::epoch_s("\"epoch_s\"", "1.5", RejectCode::Type, &["whole seconds"])]
 #[case::epoch_empty("\"epoch_s\"", "", RejectCode::Type, &["write the time"])]
 #[case::below("{ type = \"number\", minimum = 0 }", "-0.1", RejectCode::OutOfRange, &["x is \"-0.1\", below the minimum", "at least 0"])]
@@ -116,8 +125,56 @@ fn missing_values_are_null_or_rejected() {
         reject.reason.found.contains("\"NA\", which means that there is no value"),
         "{reject:?}"
     );
-    // A column of its own is required in the header, with or without values.
-    assert_eq!(parse(optional, b"y\n1\n").unwrap_err().code, RejectCode::MissingColumn);
+    let other = "missingValues = [\"NA\"]\ncolumns.x = { type = \"string\", required = false }\n";
+    let remedy = parse(other, b"x\n\"\"\n").unwrap_err().reason.remedy;
+    assert_eq!(&*remedy, "write the value, or write one of the declared missingValues (NA)");
+}
+
+#[test]
+fn optional_column_that_the_header_lacks_is_null() {
+    let columns = "columns = { x = { type = \"integer\", required = false }, y = \"string\" }\n";
+    let value = Some(Value::Text("1".into()));
+    for source in [&b"y\n1\n"[..], b"y,other\n1,2\n", b"y\n1\n1\n"] {
+        assert_eq!(parse(columns, source).unwrap().values, [None, value.clone()]);
+    }
+    assert_eq!(parse(columns, b"y\n1\n2\n").unwrap_err().code, RejectCode::MultipleRows);
+    let missing = |columns: &str, source: &[u8]| {
+        let reject = parse(columns, source).unwrap_err();
+        (reject.code, reject.column_name, reject.reason.to_string())
+    };
+    let (code, column, message) = missing(columns, b"x\n1\n");
+    assert_eq!((code, column.as_deref()), (RejectCode::MissingColumn, Some("y")), "{message}");
+    assert_eq!(missing(columns, b"other\n1\n").0, RejectCode::NoHeader);
+    // A typing error is no missing value.
+    let coupon = "columns = { coupon = { type = \"string\", required = false }, y = \"string\" }\n";
+    let (code, column, message) = missing(coupon, b"y,coupons\n1,a\n");
+    assert_eq!((code, column.as_deref()), (RejectCode::MissingColumn, Some("coupon")), "{message}");
+    assert!(message.contains("the nearest is \"coupons\""), "{message}");
+}
+
+#[test]
+fn names_with_other_letters_than_ascii_are_compared_without_case() {
+    let columns =
+        "columns = { n = { type = \"string\", source = \"Näme\" }, age = { type = \"string\", source = \"年齢\", required = false } }\n";
+    let row = parse(columns, "NÄME,名前\na,b\n".as_bytes()).unwrap();
+    assert_eq!(row.values, [Some(Value::Text("a".into())), None]);
+    let reason = parse(columns, "Nämee,x\na,b\n".as_bytes()).unwrap_err().reason;
+    assert_eq!(&*reason.found, "the header has no column Näme; the nearest is \"Nämee\"");
+}
+
+#[test]
+fn header_with_tabs_is_readable() {
+    let reject = parse("csv.delimiter = \"\\t\"\ncolumns = { x = \"string\", y = \"string\" }\n", b"").unwrap_err();
+    assert!(reject.reason.to_string().contains("the header x<TAB>y and one row"), "{reject:?}");
+}
+
+#[test]
+fn encoding_can_be_declared() {
+    let reject = parse("columns.x = \"string\"\n", b"x\nJos\xe9\n").unwrap_err();
+    assert!(
+        reject.reason.remedy.contains("`encoding = \"windows-1252\"` in [csv]"),
+        "{reject:?}"
+    );
 }
 
 const GERMAN: &str = r#"

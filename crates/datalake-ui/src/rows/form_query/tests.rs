@@ -90,12 +90,6 @@ fn fields_follow_from_the_declaration() {
 }
 
 #[test]
-fn column_with_the_name_of_a_parameter_of_the_page_has_an_operator() {
-    let dataset = Dataset::parse("source.key = 'src-data/{id}.csv'\n[columns]\nview = 'string'\n").unwrap();
-    check_of(&dataset, "form=users&column=view&operator=exact&value=a", "?view__exact=a");
-}
-
-#[test]
 fn days_of_times_become_milliseconds() {
     check("form=users&column=birthts&operator=gte&value=1970-01-02", "?birthts__gte=86400000");
     check(

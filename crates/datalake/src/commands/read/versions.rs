@@ -13,12 +13,13 @@ use crate::{
 pub(in crate::commands) async fn versions(args: ReadArgs) -> anyhow::Result<u8> {
     let lake = OpenedLake::with_table(&args.lake).await?;
     let received = lake.document("/versions", &args.parameters.query_string()).await?;
+    let dataset = lake.table.dataset();
     received.print(args.output.output, "versions", |document, _| {
         let rows: Vec<Vec<Cell>> = document.get("versions").list().iter().map(row).collect();
         let columns = vec![
             Column::number("VERSION"),
             Column::text("COMMITTED (UTC)"),
-            Column::number("USERS"),
+            Column::number(&dataset.title().to_uppercase()),
             Column::number("ADDED"),
             Column::number("CHANGED"),
             Column::number("REMOVED"),
