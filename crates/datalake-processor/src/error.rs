@@ -10,7 +10,7 @@ use datalake_table::error::TableError;
 use crate::declaration::DeclarationError;
 
 /// The cause in addition, if the declaration changed.
-const CHANGED_DECLARATION: &str = "; the declaration differs from that of the table, so that rows of rejected sources would be removed, too: correct the declaration or the sources";
+const CHANGED_DECLARATION: &str = "; the declaration differs from that of the table: rows of rejected sources would be removed, too; correct the declaration or the sources";
 
 /// Why a run failed. The report shows whether it committed before.
 #[derive(Debug, thiserror::Error)]
