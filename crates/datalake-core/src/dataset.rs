@@ -186,6 +186,22 @@ impl Dataset {
         columns.chain(files).chain(self.derived.iter().map(|derived| &derived.name))
     }
 
+    /// Whether rows of both datasets have the same columns and files, so that they can be compared: the names, types and order of all columns, the
+    /// names and paths of files, and how columns are derived. Titles, constraints and where values are read from may differ.
+    pub fn has_same_columns(&self, other: &Self) -> bool {
+        let are_same_columns = self
+            .columns
+            .iter()
+            .map(|column| (&column.name, column.column_type))
+            .eq(other.columns.iter().map(|column| (&column.name, column.column_type)));
+        let are_same_files = self
+            .files
+            .iter()
+            .map(FileColumn::shown)
+            .eq(other.files.iter().map(FileColumn::shown));
+        are_same_columns && are_same_files && self.derived == other.derived
+    }
+
     /// The columns with statistics if a declaration lists none: numbers, then derived numbers.
     fn default_stats(columns: &[Column], derived: &[DerivedColumn]) -> Box<[Name]> {
         let numbers = columns
