@@ -92,6 +92,8 @@ async fn pages_show_one_version_although_the_declaration_changes() {
     let second = lake.get(&link).await;
     assert_eq!(second.json(), json!([{"nr": 2, "state": "dead"}]));
     assert_eq!(second.header("datalake-version"), "0");
+    let page = lake.get(&link.replace("/data?", "/page/users?")).await;
+    assert_eq!((page.status.as_u16(), page.header("datalake-version")), (200, "0"), "{}", page.body);
     // The columns are those of the cursor's version.
     let unknown = lake.get(&link.replace("nr%2Cstate", "condition")).await;
     assert_eq!((unknown.status.as_u16(), &unknown.json()["parameter"]), (400, &json!("select")));
