@@ -33,22 +33,20 @@ impl ImageReader {
         }
     }
 
-    /// The size and ETag of a file.
-    pub(crate) async fn head(&self, location: &FileLocation) -> Result<ObjectMeta, Problem> {
+    /// The size and ETag of a file; none if it does not exist, or was replaced.
+    pub(crate) async fn head(&self, location: &FileLocation) -> Result<Option<ObjectMeta>, Problem> {
         for key in &location.keys {
-            let head = match with_timeout(self.bucket.head(key)).await {
-                Err(Problem::NoImage) => continue,
-                head => head?,
-            };
-            if location.etag.as_ref().is_none_or(|etag| *etag == head.meta.etag) {
-                return Ok(head.meta);
+            let head = with_timeout(self.bucket.head(key)).await?;
+            let is_linked = |meta: &ObjectMeta| location.etag.as_ref().is_none_or(|etag| *etag == meta.etag);
+            if let Some(meta) = head.map(|head| head.meta).filter(is_linked) {
+                return Ok(Some(meta));
             }
         }
-        Err(Problem::NoImage)
+        Ok(None)
     }
 
-    /// A file with its bytes.
-    pub(crate) async fn get(&self, location: &FileLocation) -> Result<Object, Problem> {
+    /// A file with its bytes; none if it does not exist, or was replaced.
+    pub(crate) async fn get(&self, location: &FileLocation) -> Result<Option<Object>, Problem> {
         for key in &location.keys {
             let object = with_timeout(async {
                 let _permit = self.reads.acquire().await.expect("the semaphore is never closed");
@@ -59,10 +57,7 @@ impl ImageReader {
                     object => object,
                 }
             });
-            let object = match object.await {
-                Err(Problem::NoImage) => continue,
-                object => object?,
-            };
+            let Some(object) = object.await? else { continue };
             if object.meta.size > location.bytes_max {
                 tracing::warn!(
                     bytes = object.meta.size,
@@ -70,9 +65,9 @@ impl ImageReader {
                 );
                 return Err(Problem::StoreUnavailable);
             }
-            return Ok(object);
+            return Ok(Some(object));
         }
-        Err(Problem::NoImage)
+        Ok(None)
     }
 }
 
@@ -106,22 +101,15 @@ impl FileLocation {
     }
 }
 
-async fn with_timeout<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, Problem> {
+/// The result of a read; none if there is no such object.
+async fn with_timeout<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<Option<T>, Problem> {
     let read = tokio::time::timeout(STORE_WAIT_MAX, read).await;
-    read.map_err(|_| Problem::StoreUnavailable)?.map_err(|error| to_problem(&error))
-}
-
-fn to_problem(error: &StoreError) -> Problem {
-    match error {
-        // A newer version may just have unlinked the image that the snapshot still names.
-        StoreError::NotFound { .. } => Problem::NoImage,
-        StoreError::Conflict { .. }
-        | StoreError::Expired { .. }
-        | StoreError::Denied { .. }
-        | StoreError::Unavailable { .. }
-        | StoreError::Invalid { .. } => {
-            tracing::warn!(error = error_chain(error), "cannot read image");
-            Problem::StoreUnavailable
+    match read.map_err(|_| Problem::StoreUnavailable)? {
+        Ok(found) => Ok(Some(found)),
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => {
+            tracing::warn!(error = error_chain(&error), "cannot read image");
+            Err(Problem::StoreUnavailable)
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod cache_control;
 pub mod digest;
 pub mod freshness;
 mod images;
+mod json_number;
 pub mod lake_label;
 pub mod limits;
 pub mod operator_paths;

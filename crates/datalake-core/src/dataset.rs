@@ -106,16 +106,6 @@ impl Dataset {
         canonical::write(self)
     }
 
-    /// Whether rows of both datasets have the same columns: the names and types of the columns, the names of the files, and the derived columns.
-    pub fn has_same_columns(&self, other: &Self) -> bool {
-        let columns = |dataset: &Self| {
-            let columns = dataset.columns.iter();
-            columns.map(|column| (column.name.clone(), column.column_type)).collect::<Vec<_>>()
-        };
-        let files = |dataset: &Self| dataset.files.iter().map(|file| file.name.clone()).collect::<Vec<_>>();
-        columns(self) == columns(other) && files(self) == files(other) && self.derived == other.derived
-    }
-
     /// The name of the rows in the plural, for titles.
     pub fn title(&self) -> &str {
         &self.title
@@ -199,6 +189,22 @@ impl Dataset {
         let columns = self.columns.iter().map(|column| &column.name);
         let files = self.files.iter().map(|file| &file.column);
         columns.chain(files).chain(self.derived.iter().map(|derived| &derived.name))
+    }
+
+    /// Whether rows of both datasets have the same columns and files, so that they can be compared: the names, types and order of all columns, the
+    /// names and paths of files, and how columns are derived. Titles, constraints and where values are read from may differ.
+    pub fn has_same_columns(&self, other: &Self) -> bool {
+        let are_same_columns = self
+            .columns
+            .iter()
+            .map(|column| (&column.name, column.column_type))
+            .eq(other.columns.iter().map(|column| (&column.name, column.column_type)));
+        let are_same_files = self
+            .files
+            .iter()
+            .map(FileColumn::shown)
+            .eq(other.files.iter().map(FileColumn::shown));
+        are_same_columns && are_same_files && self.derived == other.derived
     }
 
     /// The columns with statistics if a declaration lists none: numbers, then derived numbers.

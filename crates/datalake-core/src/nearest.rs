@@ -18,7 +18,7 @@ pub fn edits(name: &str, known: &str) -> Option<usize> {
     if known.chars().count().abs_diff(length) > edits_max {
         return None;
     }
-    let edits = strsim::damerau_levenshtein(&name.to_lowercase(), known);
+    let edits = strsim::damerau_levenshtein(&name.to_lowercase(), &known.to_lowercase());
     (edits <= edits_max).then_some(edits)
 }
 
@@ -42,5 +42,6 @@ mod tests {
         check("", None);
         check("frobnicate", None);
         check(&"x".repeat(100_000), None);
+        assert_eq!(nearest("berlin", ["BERLIN"]), Some("BERLIN"));
     }
 }

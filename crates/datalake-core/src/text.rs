@@ -1,9 +1,16 @@
-//! Invisible characters: which are trimmed, and how messages and excerpts show them.
+//! Texts in messages, and invisible characters: which are trimmed, and how messages and excerpts show them.
 
 use std::{borrow::Cow, fmt::Write as _};
 
 /// Maximum length of a value in a message, in bytes after escaping.
 const VALUE_BYTES_MAX: usize = 80;
+
+/// A text with its first letter in upper case.
+pub fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(characters).collect()
+}
 
 /// Whether a character is trimmed around a value: Unicode white space, or a zero-width format character.
 pub(crate) fn is_blank(character: char) -> bool {

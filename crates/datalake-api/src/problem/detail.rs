@@ -59,8 +59,8 @@ impl Problem {
                 };
                 format!("{cause}; send the token of this server as `Authorization: Bearer TOKEN`; {hint}")
             }
-            Self::NoSuchUser => "the table has no user with this ID; IDs are case-sensitive".to_owned(),
-            Self::NoImage => "this user has no valid image; see /data/{user_id}/explain".to_owned(),
+            Self::NoSuchUser(row) => row.detail(),
+            Self::NoImage(file) => file.detail(),
             Self::NoSuchVersion { newest } => {
                 format!("the latest version is {newest}; use min_version and wait to wait for a later one")
             }

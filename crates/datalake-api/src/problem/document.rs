@@ -26,7 +26,7 @@ pub struct ProblemDocument {
     #[serde(rename = "type")]
     pub kind: String,
     /// The title of the kind of problem.
-    pub title: &'static str,
+    pub title: String,
     /// The HTTP status code.
     pub status: u16,
     /// What is wrong with this request, and what to do.
@@ -60,8 +60,8 @@ pub struct ProblemDocument {
 impl Problem {
     /// The problem document of a request for the path `instance`.
     pub fn document(self, instance: String) -> ProblemDocument {
-        let Kind { status, name, title } = self.kind();
-        let detail = self.detail();
+        let Kind { status, name, .. } = self.kind();
+        let (title, detail) = (self.title(), self.detail());
         let newest_version = match self {
             Self::NoSuchVersion { newest } | Self::VersionNotReached { newest, .. } => Some(newest),
             _ => None,

@@ -10,6 +10,7 @@ pub(super) struct Kind {
     pub(super) status: StatusCode,
     /// The end of the document's `type`; stable.
     pub(super) name: &'static str,
+    /// The title, unless the dataset has words of its own for it.
     pub(super) title: &'static str,
 }
 
@@ -50,8 +51,8 @@ impl Problem {
             Self::HostNotAllowed { .. } => kind(StatusCode::MISDIRECTED_REQUEST, "host-not-allowed", "Host name not allowed"),
             Self::CrossSite => kind(StatusCode::FORBIDDEN, "cross-site", "Cross-site request rejected"),
             Self::BodyTimedOut => kind(StatusCode::REQUEST_TIMEOUT, "body-timed-out", "Body timed out"),
-            Self::NoSuchUser => kind(StatusCode::NOT_FOUND, "no-such-user", "User not found"),
-            Self::NoImage => kind(StatusCode::NOT_FOUND, "no-image", "Image not found"),
+            Self::NoSuchUser(_) => kind(StatusCode::NOT_FOUND, "no-such-user", "User not found"),
+            Self::NoImage(_) => kind(StatusCode::NOT_FOUND, "no-image", "Image not found"),
             Self::NoSuchVersion { .. } | Self::BeforeFirstVersion => kind(StatusCode::NOT_FOUND, "no-such-version", "Version not found"),
             Self::VersionGone => kind(StatusCode::GONE, "version-gone", "Version expired"),
             Self::VersionNotReached { .. } => kind(StatusCode::CONFLICT, "version-not-reached", "Version not committed yet"),

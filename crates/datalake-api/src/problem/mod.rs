@@ -4,6 +4,7 @@ mod detail;
 pub mod document;
 pub mod from;
 mod kind;
+mod missing;
 pub mod responses;
 
 use std::{any::Any, sync::Arc};
@@ -16,6 +17,7 @@ use axum::{
 use datalake_core::query::error::QueryError;
 use datalake_http::server::request_error::RequestError;
 
+pub use self::missing::{MissingFile, MissingRow};
 use crate::routes::run_document::RunDocument;
 
 /// Why a request fails. One variant for each reaction of the client.
@@ -88,10 +90,10 @@ pub enum Problem {
     CrossSite,
     /// The body did not arrive in time.
     BodyTimedOut,
-    /// The table has no such user.
-    NoSuchUser,
-    /// The user has no image.
-    NoImage,
+    /// The table has no such row.
+    NoSuchUser(MissingRow),
+    /// The row does not have the file, or the file is no longer the one that the row links.
+    NoImage(MissingFile),
     /// The version does not exist yet.
     NoSuchVersion {
         /// The latest version.
@@ -203,9 +205,13 @@ impl Problem {
         ProblemKind(self.kind().name)
     }
 
-    /// The title of the kind of problem.
-    pub fn title(&self) -> &'static str {
-        self.kind().title
+    /// The title of the kind of problem, in the words of the dataset.
+    pub fn title(&self) -> String {
+        match self {
+            Self::NoSuchUser(row) => row.title(),
+            Self::NoImage(file) => file.title(),
+            _ => self.kind().title.to_owned(),
+        }
     }
 
     /// Seconds after which a retry may succeed.

@@ -12,7 +12,10 @@ use datalake_core::{
 };
 use datalake_table::delta::version::Version;
 
-use crate::digest::{text_digest, version_digest};
+use crate::{
+    digest::{text_digest, version_digest},
+    request::query_string::QueryString,
+};
 
 /// The name of the parameter.
 pub const CURSOR: &str = "cursor";
@@ -96,6 +99,11 @@ impl fmt::Display for Cursor {
 pub fn version_of(value: &str) -> Result<u64, QueryError> {
     let version = value.split_once('~').and_then(|(version, _)| version.parse().ok());
     version.ok_or_else(invalid_cursor)
+}
+
+/// The version of the cursor in a query string; none without a cursor, and for a value that is not one.
+pub fn version_in(query: &QueryString) -> Option<u64> {
+    version_of(query.get(CURSOR)?).ok()
 }
 
 /// The error of a value that is not a cursor of this API.

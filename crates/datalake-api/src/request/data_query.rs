@@ -8,7 +8,7 @@ use datalake_core::{
 
 use crate::{
     request::{
-        cursor::{CURSOR, Cursor},
+        cursor::{self, CURSOR, Cursor},
         parameters::QueryParameters,
         query_string::QueryString,
     },
@@ -89,8 +89,8 @@ impl QueryParameters for DataQuery {
         Self::parse(dataset, query, path)
     }
 
-    fn cursor_version(&self) -> Option<u64> {
-        self.cursor.as_ref().map(|cursor| cursor.version)
+    fn cursor_version(query: &QueryString) -> Option<u64> {
+        cursor::version_in(query)
     }
 }
 

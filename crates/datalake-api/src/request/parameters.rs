@@ -11,8 +11,9 @@ pub trait QueryParameters: Sized {
     /// extractor parses itself; any other unknown name is an error.
     fn parse(dataset: &Dataset, query: &QueryString, path: &str, others: &[&'static str]) -> Result<Self, QueryError>;
 
-    /// The version of the table that a cursor in the query string is bound to.
-    fn cursor_version(&self) -> Option<u64> {
+    /// The version of the table that a cursor in the query string is bound to. The other parameters may name columns that only this version
+    /// has, so it does not depend on them.
+    fn cursor_version(_: &QueryString) -> Option<u64> {
         None
     }
 }

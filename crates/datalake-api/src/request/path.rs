@@ -6,7 +6,11 @@ use axum::{
 };
 use datalake_core::{nearest::nearest, query::error::QueryError, user::UserId};
 
-use crate::{problem::Problem, request::query_string::decoding_error, snapshots::watch::TableWatch};
+use crate::{
+    problem::{MissingRow, Problem},
+    request::query_string::decoding_error,
+    snapshots::watch::TableWatch,
+};
 
 /// The one variable part of the path, decoded.
 #[derive(Debug)]
@@ -42,12 +46,16 @@ fn name(parts: &Parts) -> &str {
 #[derive(Debug)]
 pub struct PathUserId(pub UserId);
 
-impl<S: Send + Sync> FromRequestParts<S> for PathUserId {
+impl<S: Send + Sync> FromRequestParts<S> for PathUserId
+where
+    TableWatch: FromRef<S>,
+{
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let PathParameter(user_id) = PathParameter::from_request_parts(parts, state).await?;
-        UserId::parse(&user_id).map(Self).map_err(|_| Problem::NoSuchUser)
+        let missing = || Problem::NoSuchUser(MissingRow::of(&TableWatch::from_ref(state).dataset()));
+        UserId::parse(&user_id).map(Self).map_err(|_| missing())
     }
 }
 

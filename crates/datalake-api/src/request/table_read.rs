@@ -54,17 +54,21 @@ async fn read<Q: QueryParameters>(
     let newest = TableWatch::from_ref(state).dataset();
     let by_newest = Q::parse(&newest, query, parts.uri.path(), others);
     let is_newest = query.iter().all(|(name, _)| !["version", "as_of", CURSOR].contains(&name));
-    let cursor_version = match &by_newest {
-        Ok(parameters) => parameters.cursor_version(),
-        Err(error) if is_newest => return Err(error.clone().into()),
-        Err(_) => None,
-    };
-    let selected = SelectedSnapshot::select(parts, state, query, cursor_version).await;
-    let parameters = match (by_newest, &selected) {
+    if let Err(error) = &by_newest
+        && is_newest
+    {
+        return Err(error.clone().into());
+    }
+    let selected = SelectedSnapshot::select(parts, state, query, Q::cursor_version(query)).await;
+    match (by_newest, selected) {
         (_, Ok(selected)) if *selected.snapshot.dataset() != newest => {
-            Q::parse(selected.snapshot.dataset(), query, parts.uri.path(), others)?
+            let parameters = Q::parse(selected.snapshot.dataset(), query, parts.uri.path(), others)?;
+            Ok((parameters, selected))
         }
-        (by_newest, _) => by_newest?,
-    };
-    Ok((parameters, selected?))
+        (Ok(parameters), Ok(selected)) => Ok((parameters, selected)),
+        (Ok(_), Err(problem)) => Err(problem),
+        // The version may have had the columns that the latest one lacks.
+        (Err(error), Err(Problem::CursorGone)) if error.parameter != CURSOR => Err(Problem::CursorGone),
+        (Err(error), _) => Err(error.into()),
+    }
 }

@@ -198,7 +198,7 @@ impl Changes {
                 newest: after.version().number(),
             });
         }
-        if before.dataset() != after.dataset() {
+        if !before.dataset().has_same_columns(after.dataset()) {
             return Err(Problem::DatasetChanged {
                 since: before.version().number(),
                 until: after.version().number(),

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
-    dataset::{ColumnType, Dataset, FileColumn},
+    dataset::{self as declared, ColumnType, Dataset, FileColumn, Origin},
     keys::{self, SourceKind},
     query::column::Column,
     reject::{ExcludedSource, Exclusion, IgnoreCode},
@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 
 use crate::{
     limits::requests::StoreReadPermit,
-    problem::{Problem, responses::ReadProblems},
+    problem::{MissingRow, Problem, responses::ReadProblems},
     request::{parameters::NoParameters, path::PathUserId, selected_snapshot::TimeTravelParameters, table_read::TableRead},
     routes::{openapi::dataset_parameters::RowPath, rejects::RejectDocument, row_document::StoredRowDocument},
     snapshots::versions::Versions,
@@ -133,7 +133,9 @@ impl Explanation {
         // A user without a row in memory has none in the store.
         let row = match snapshot.row(user_id.as_str()) {
             Some(_) => versions.row(snapshot.version(), &user_id).await?,
-            None if UserRejects::of(snapshot.dataset(), &user_id, snapshot.rejects()).all.is_empty() => return Err(Problem::NoSuchUser),
+            None if UserRejects::of(snapshot.dataset(), &user_id, snapshot.rejects()).all.is_empty() => {
+                return Err(Problem::NoSuchUser(MissingRow::of(snapshot.dataset())));
+            }
             None => None,
         };
         Ok(Self {
@@ -296,7 +298,7 @@ fn values<'a>(dataset: &'a Dataset, row: Option<&Row>) -> Vec<ValueDocument<'a>>
     let Some(row) = row else { return Vec::new() };
     let rule = |column: Column| match column {
         Column::KEY => "the name of the CSV without its extension, unchanged".to_owned(),
-        Column::Value(index) => rule_of_type(dataset.columns()[index].column_type).to_owned(),
+        Column::Value(index) => rule_of(&dataset.columns()[index]),
         Column::File(file) | Column::Derived(file) => rule_of_file(dataset, &dataset.files()[file], row.file(file).is_some()),
     };
     let document = |column: Column| ValueDocument {
@@ -306,21 +308,22 @@ fn values<'a>(dataset: &'a Dataset, row: Option<&Row>) -> Vec<ValueDocument<'a>>
     Column::stored(dataset).map(document).collect()
 }
 
-fn rule_of_type(column_type: ColumnType) -> &'static str {
-    match column_type {
-        ColumnType::String => "the field of this name in the CSV, without surrounding white space and zero-width characters",
-        ColumnType::EpochMs => {
-            "the field of this name in the CSV: milliseconds since 1970-01-01 UTC, without a plus sign and without a fraction of zero"
-        }
-        ColumnType::EpochS => {
-            "the field of this name in the CSV: seconds since 1970-01-01 UTC, without a plus sign and without a fraction of zero"
-        }
-        ColumnType::Integer => "the field of this name in the CSV: a whole number, without a plus sign and without a fraction of zero",
-        ColumnType::Number => "the field of this name in the CSV: a number, in its shortest form",
-        ColumnType::Boolean => "the field of this name in the CSV: true or false",
-        ColumnType::Date => "the field of this name in the CSV: a day",
-        ColumnType::DateTime => "the field of this name in the CSV: a time in UTC, to the microsecond",
-    }
+fn rule_of(column: &declared::Column) -> String {
+    let field = match &column.origin {
+        Origin::Content(source) if **source != *column.name => format!("the field `{source}` in the CSV"),
+        Origin::Content(_) | Origin::Key(_) => "the field of this name in the CSV".to_owned(),
+    };
+    let rule = match column.column_type {
+        ColumnType::String => ", without surrounding white space and zero-width characters",
+        ColumnType::EpochMs => ": milliseconds since 1970-01-01 UTC, without a plus sign and without a fraction of zero",
+        ColumnType::EpochS => ": seconds since 1970-01-01 UTC, without a plus sign and without a fraction of zero",
+        ColumnType::Integer => ": a whole number, without a plus sign and without a fraction of zero",
+        ColumnType::Number => ": a number, in its shortest form",
+        ColumnType::Boolean => ": true or false",
+        ColumnType::Date => ": a day",
+        ColumnType::DateTime => ": a time in UTC, to the microsecond",
+    };
+    field + rule
 }
 
 fn rule_of_file(dataset: &Dataset, file: &FileColumn, is_linked: bool) -> String {

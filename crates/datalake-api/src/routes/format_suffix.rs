@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, Method},
     routing::get,
 };
-use datalake_core::query::error::QueryError;
+use datalake_core::{query::error::QueryError, text::capitalized};
 use utoipa::openapi::{
     Header, HttpMethod, OpenApi as Document, PathItem, RefOr, Required, Response,
     path::{Operation, Parameter, ParameterBuilder, ParameterIn},
@@ -19,7 +19,7 @@ use crate::{
         table_read::TableRead,
     },
     routes::{
-        openapi::{capitalized, problem_response},
+        openapi::problem_response,
         users::{self, RowResources},
     },
     rows::format::Format,

@@ -6,9 +6,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{run::RunId, user::UserId};
-use datalake_table::delta::{
-    history::{Reach, RowHistory, RowState},
-    version::Version,
+use datalake_table::{
+    delta::history::{Reach, RowHistory, RowState},
+    memory::snapshot::Snapshot,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use crate::{
     limits::requests::StoreReadPermit,
-    problem::{Problem, responses::ReadProblems},
+    problem::{MissingRow, Problem, responses::ReadProblems},
     request::{parameters::NoParameters, path::PathUserId, selected_snapshot::NewestVersionParameters, table_read::NewestRead},
     routes::{openapi::dataset_parameters::RowPath, row_document::StoredRowDocument},
     snapshots::versions::Versions,
@@ -140,15 +140,15 @@ pub(crate) async fn show(
     _: StoreReadPermit,
     State(versions): State<Versions>,
 ) -> Result<Response, Problem> {
-    let history = load(&user_id, read_at.snapshot.version(), &versions).await?;
+    let history = load(&user_id, &read_at.snapshot, &versions).await?;
     Ok((read_at.freshness_headers(), Json(HistoryDocument::new(&user_id, &history))).into_response())
 }
 
 /// The history of the row, up to a version. A problem if no version that was read has it.
-pub async fn load(user_id: &UserId, newest: &Version, versions: &Versions) -> Result<RowHistory, Problem> {
-    let history = versions.history(newest, user_id).await?;
+pub async fn load(user_id: &UserId, newest: &Snapshot, versions: &Versions) -> Result<RowHistory, Problem> {
+    let history = versions.history(newest.version(), user_id).await?;
     match history.states.as_slice() {
-        [] => Err(Problem::NoSuchUser),
+        [] => Err(Problem::NoSuchUser(MissingRow::of_version(newest, user_id.as_str()))),
         _ => Ok(history),
     }
 }

@@ -204,8 +204,8 @@ impl QueryParameters for RejectsQuery {
         })
     }
 
-    fn cursor_version(&self) -> Option<u64> {
-        self.cursor.as_ref().map(|cursor| cursor.version)
+    fn cursor_version(query: &QueryString) -> Option<u64> {
+        cursor::version_in(query)
     }
 }
 

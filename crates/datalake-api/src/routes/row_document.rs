@@ -14,7 +14,10 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
-use crate::routes::openapi::dataset_schemas::{RowSchema, StoredRow};
+use crate::{
+    json_number::JsonNumber,
+    routes::openapi::dataset_schemas::{RowSchema, StoredRow},
+};
 
 /// A row as a version of the table stores it. It has no derived columns, which may depend on a day.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +78,7 @@ impl Serialize for CellDocument<'_> {
             Some(Cell::Value(value)) => match value {
                 ValueRef::Text(text) => serializer.serialize_str(text),
                 ValueRef::Integer(number) | ValueRef::EpochMs(number) | ValueRef::EpochS(number) => serializer.serialize_i64(number),
-                ValueRef::Number(number) => serializer.serialize_f64(number),
+                ValueRef::Number(number) => JsonNumber(number).serialize(serializer),
                 ValueRef::Boolean(value) => serializer.serialize_bool(value),
                 ValueRef::Date(_) | ValueRef::DateTime(_) => serializer.collect_str(&value),
             },

@@ -13,10 +13,11 @@ use datalake_core::{
     query::Query,
     user::Day,
 };
-use datalake_table::memory::statistics::Statistics;
+use datalake_table::memory::statistics::{ColumnStatistics, Statistics};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
+    json_number::JsonNumber,
     problem::{
         Problem,
         from::precondition_response,
@@ -59,10 +60,11 @@ impl Serialize for StatisticsDocument<'_> {
         map.serialize_entry("count", count)?;
         let columns = || self.dataset.stats().iter().zip(columns);
         for (name, column) in columns() {
-            map.serialize_entry(&format!("average_{name}"), &column.average)?;
+            let mean = |number: Option<f64>| number.map(|number| MeanDocument { column, number });
+            map.serialize_entry(&format!("average_{name}"), &mean(column.average))?;
             map.serialize_entry(&format!("min_{name}"), &column.least.as_ref().map(NumberDocument))?;
             map.serialize_entry(&format!("max_{name}"), &column.greatest.as_ref().map(NumberDocument))?;
-            map.serialize_entry(&format!("median_{name}"), &column.median)?;
+            map.serialize_entry(&format!("median_{name}"), &mean(column.median))?;
         }
         for (file, with_file) in self.dataset.files().iter().zip(with_files) {
             map.serialize_entry(&format!("with_{}", file.name), with_file)?;
@@ -89,8 +91,23 @@ impl Serialize for NumberDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Value::Integer(number) => serializer.serialize_i64(*number),
-            Value::Number(number) => serializer.serialize_f64(*number),
+            Value::Number(number) => JsonNumber(*number).serialize(serializer),
             _ => serializer.serialize_none(),
+        }
+    }
+}
+
+/// An average or a median. Those of integers are floats also if they are whole: `22.0`.
+struct MeanDocument<'a> {
+    column: &'a ColumnStatistics,
+    number: f64,
+}
+
+impl Serialize for MeanDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.column.least {
+            Some(Value::Number(_)) => JsonNumber(self.number).serialize(serializer),
+            _ => serializer.serialize_f64(self.number),
         }
     }
 }

@@ -6,16 +6,17 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
-use datalake_core::{dataset::FileType, user::UserId};
+use datalake_core::{dataset::FileType, row::RowView, user::UserId};
 use datalake_http::conditional::Validators;
 use datalake_store::bucket::{Etag, ObjectMeta};
+use datalake_table::memory::snapshot::Snapshot;
 
 use crate::{
     digest::text_digest,
     images::{FileLocation, ImageReader},
     limits::requests::StoreReadPermit,
     problem::{
-        Problem,
+        MissingFile, MissingRow, Problem,
         document::ProblemDocument,
         from::precondition_response,
         responses::{ConditionalResponses, NewestReadProblems, ReadProblems},
@@ -68,7 +69,7 @@ pub(crate) async fn show_row(
     TableRead(UserQuery { query, identity }, read_at): TableRead<UserQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let row = read_at.snapshot.row(&user_id).ok_or(Problem::NoSuchUser)?;
+    let row = row_of(&read_at.snapshot, &user_id)?;
     let day = read_at.day(query.on);
     let validators = read_at.validators(&format!("row\n{identity}"), Some(day), query.on.is_none());
     if let Some(precondition) = validators.evaluate_preconditions(&headers) {
@@ -131,19 +132,27 @@ impl FileResponder {
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<Response, Problem> {
-        let row = read_at.snapshot.row(user_id).ok_or(Problem::NoSuchUser)?;
-        let key = row.path(file).ok_or(Problem::NoImage)?.concat();
-        let declared = &read_at.snapshot.dataset().files()[file];
-        let location = match declared.copy_to {
-            Some(_) => FileLocation::copy(key, declared),
-            None => FileLocation::source(declared, self.recorded_etag(file, user_id, read_at).await?, user_id),
+        let (snapshot, dataset) = (&read_at.snapshot, read_at.snapshot.dataset());
+        let row = row_of(snapshot, user_id)?;
+        let declared = &dataset.files()[file];
+        let no_file = || Problem::NoImage(MissingFile::of(dataset, declared));
+        let key = row.path(file).ok_or_else(no_file)?.concat();
+        let (location, missing) = match declared.copy_to {
+            // A newer version may just have unlinked the copy.
+            Some(_) => (FileLocation::copy(key, declared), MissingFile::of(dataset, declared)),
+            None => {
+                let etag = self.recorded_etag(file, user_id, snapshot).await?.ok_or_else(no_file)?;
+                let location = FileLocation::source(declared, etag, user_id);
+                (location, MissingFile::replaced(snapshot, declared, key))
+            }
         };
+        let missing = || Problem::NoImage(missing.clone());
         let is_conditional = [header::IF_NONE_MATCH, header::IF_MATCH]
             .iter()
             .any(|name| headers.contains_key(name));
         // Conditions and HEAD do not need the bytes, unless these decide the type.
         if let ([file_type], true) = (&*declared.types, is_conditional || *method == Method::HEAD) {
-            let meta = self.reader.head(&location).await?;
+            let meta = self.reader.head(&location).await?.ok_or_else(missing)?;
             let validators = image_validators(&meta);
             if let Some(precondition) = validators.evaluate_preconditions(headers) {
                 return Ok((read_at.freshness_headers(), precondition_response(precondition, &validators)).into_response());
@@ -154,7 +163,7 @@ impl FileResponder {
                 return Ok((read_at.freshness_headers(), validators.headers(), [content_type, NO_SNIFF, length]).into_response());
             }
         }
-        let found = self.reader.get(&location).await?;
+        let found = self.reader.get(&location).await?.ok_or_else(missing)?;
         let validators = image_validators(&found.meta);
         // A run may have replaced the file since its ETag was read.
         if let Some(precondition) = validators.evaluate_preconditions(headers) {
@@ -176,12 +185,19 @@ impl FileResponder {
     }
 
     /// The ETag of the file that the row links. It is not in memory.
-    async fn recorded_etag(&self, file: usize, user_id: &str, read_at: &SelectedSnapshot) -> Result<Etag, Problem> {
-        let user_id = UserId::parse(user_id).map_err(|_| Problem::NoSuchUser)?;
-        let row = self.versions.row(read_at.snapshot.version(), &user_id).await?;
-        let linked = row.as_ref().and_then(|row| row.file(file)).ok_or(Problem::NoImage)?;
-        Ok(Etag::new(&linked.etag))
+    async fn recorded_etag(&self, file: usize, user_id: &str, snapshot: &Snapshot) -> Result<Option<Etag>, Problem> {
+        let Ok(user_id) = UserId::parse(user_id) else {
+            return Ok(None);
+        };
+        let row = self.versions.row(snapshot.version(), &user_id).await?;
+        let linked = row.as_ref().and_then(|row| row.file(file));
+        Ok(linked.map(|linked| Etag::new(&linked.etag)))
     }
+}
+
+fn row_of<'a>(snapshot: &'a Snapshot, user_id: &str) -> Result<RowView<'a>, Problem> {
+    let row = snapshot.row(user_id);
+    row.ok_or_else(|| Problem::NoSuchUser(MissingRow::of_version(snapshot, user_id)))
 }
 
 /// A digest of the store's ETag identifies the bytes, and reveals nothing else about the store.

@@ -140,9 +140,8 @@ pub fn write_value(text: &mut Vec<u8>, row: &RowView<'_>, column: Column, ages: 
         Some(Cell::Path(parts)) => write_texts(text, parts),
         Some(Cell::Value(ValueRef::Text(value))) => write_text(text, value),
         Some(Cell::Value(ValueRef::Integer(number) | ValueRef::EpochMs(number) | ValueRef::EpochS(number))) => write_number(text, number),
-        Some(Cell::Value(ValueRef::Number(number))) => {
-            serde_json::to_writer(text, &number).expect("writing a number to memory cannot fail");
-        }
+        // The shortest form of a number is valid JSON.
+        Some(Cell::Value(value @ ValueRef::Number(_))) => write!(text, "{value}").expect("writing to memory cannot fail"),
         Some(Cell::Value(ValueRef::Boolean(value))) => text.extend_from_slice(if value { b"true" } else { b"false" }),
         Some(Cell::Value(value @ (ValueRef::Date(_) | ValueRef::DateTime(_)))) => {
             write!(text, "\"{value}\"").expect("writing to memory cannot fail");

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     keys,
-    text::{code_point, quoted},
+    text::{capitalized, code_point, quoted},
 };
 
 /// Maximum length of a title, in bytes: a line of a page.
@@ -134,12 +134,6 @@ fn label(node: Option<&Node<'_>>, default: &str, bytes_max: usize) -> Result<Box
         ));
     }
     Ok(text.into())
-}
-
-fn capitalized(text: &str) -> String {
-    let mut characters = text.chars();
-    let first = characters.next().map(char::to_uppercase);
-    first.into_iter().flatten().chain(characters).collect()
 }
 
 /// The error of a pattern, at the value that has its text.

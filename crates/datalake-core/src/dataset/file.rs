@@ -28,7 +28,17 @@ pub struct FileColumn {
 impl FileColumn {
     /// The value of the column in a row with the file, in parts: the key of the copy, or that of the file if it is not copied.
     pub fn path<'a>(&'a self, id: &'a str) -> [&'a str; 3] {
-        self.copy_to.as_ref().unwrap_or(&self.key).key_of_id(id)
+        self.linked().key_of_id(id)
+    }
+
+    /// The keys in the column.
+    fn linked(&self) -> &KeyPattern {
+        self.copy_to.as_ref().unwrap_or(&self.key)
+    }
+
+    /// What rows show of the file: its name, and the name and the keys of its column.
+    pub(super) fn shown(&self) -> (&Name, &Name, &KeyPattern) {
+        (&self.name, &self.column, self.linked())
     }
 }
 

@@ -134,6 +134,30 @@ fn little_is_required() {
     assert_eq!(dataset("[source]\nkey = \"a/{id}.tsv\"").csv().delimiter, b'\t');
 }
 
+#[test]
+fn titles_and_constraints_are_not_part_of_the_columns() {
+    let base = "title = 'Plants'\nsource.key = 'src-data/{id}.csv'\n[columns]\nkind = 'string'\nday = 'date'\n[files.photo]\nkey = \
+                'src-data/{id}.png'\n[derived]\nage = 'years(day)'\n";
+    let check = |from: &str, to: &str, expected: bool| {
+        assert!(base.contains(from), "{from}");
+        let other = dataset(&base.replace(from, to));
+        assert_ne!(other, dataset(base), "{to}");
+        assert_eq!(dataset(base).has_same_columns(&other), expected, "{from} -> {to}");
+    };
+    check("Plants", "All plants", true);
+    check("kind = 'string'", "kind = { type = 'string', maxLength = 9, title = 'Kind' }", true);
+    check("kind = 'string'", "kind = { type = 'string', source = 'Art' }", true);
+    check("png'", "png'\nmax_bytes = 9", true);
+    check("kind = 'string'", "kind = 'integer'", false);
+    check("kind = 'string'\nday = 'date'", "day = 'date'\nkind = 'string'", false);
+    check("kind = ", "sort = ", false);
+    check("files.photo", "files.portrait", false);
+    check("png'", "png'\ncolumn = 'photo_key'", false);
+    check("png'", "png'\ncopy_to = 'processed_data/photos/{id}.png'", false);
+    check("age = ", "years = ", false);
+    check("years(day)", "year(day)", false);
+}
+
 /// A column of a declaration, valid or not.
 fn column() -> impl Strategy<Value = String> {
     let constraint = prop_oneof![

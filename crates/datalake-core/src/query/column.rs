@@ -64,6 +64,14 @@ impl Column {
         self.column_type(dataset).is_numeric()
     }
 
+    /// The values that a column can have, if it declares an `enum`.
+    pub fn allowed(self, dataset: &Dataset) -> Option<&[Value]> {
+        match self {
+            Self::Value(index) => dataset.columns()[index].constraints.allowed.as_deref(),
+            Self::File(_) | Self::Derived(_) => None,
+        }
+    }
+
     /// The values of a column with few declared ones, as declared: those of an `enum`, or false and true. None for other columns, and for derived
     /// ones, because whether a row has a file is no value of the row.
     pub fn categories(self, dataset: &Dataset) -> Option<Vec<Value>> {

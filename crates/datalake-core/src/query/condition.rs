@@ -2,18 +2,19 @@
 //!
 //! A null meets no condition except `isnull`, as in SQL: `city__not=x` does not match rows without a city.
 
+mod allowed;
+mod values;
+
 use std::{borrow::Cow, collections::BTreeSet};
 
+use self::values::{integer, list, number};
 use crate::{
-    dataset::{ColumnType, Dataset, ValueRef, instant},
+    dataset::{ColumnType, Dataset, ValueRef},
     nearest::nearest,
     query::{column::Column, error::QueryError, filter::FileFilter, search::Search},
     row::{Cell, RowView},
     user::Ages,
 };
-
-/// Maximum number of values of one `in`: more would not fit into a request line.
-const IN_MAX: usize = 1_000;
 
 /// The operator of a condition: the part of the parameter name after the column and two underscores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,10 +187,11 @@ impl Condition {
             None => Operator::Exact,
             Some(text) => Operator::named(text).ok_or_else(|| unknown_operator(name, column.name(dataset), text))?,
         };
-        let test = match column.column_type(dataset) {
-            ColumnType::String => text_test(name, operator, value)?,
-            column_type => number_test(name, operator, value, column_type)?,
-        };
+        let column_type = column.column_type(dataset);
+        let test = Test::parse(name, operator, value, column_type)?;
+        if let Some(allowed) = column.allowed(dataset) {
+            allowed::check(allowed, name, operator, value, column_type)?;
+        }
         Ok(Some(Self::on(dataset, column, test)))
     }
 
@@ -281,6 +283,13 @@ impl Condition {
 }
 
 impl Test {
+    fn parse(name: &str, operator: Operator, value: &str, column_type: ColumnType) -> Result<Self, QueryError> {
+        match column_type {
+            ColumnType::String => text_test(name, operator, value),
+            column_type => number_test(name, operator, value, column_type),
+        }
+    }
+
     /// Whether a value passes the test.
     fn holds(&self, value: Value<'_>) -> bool {
         match (self, value) {
@@ -304,9 +313,17 @@ impl<'a> Value<'a> {
         match row.cell(column, ages) {
             None => Self::Null,
             Some(Cell::Path(parts)) => Self::Text(parts.concat().into()),
-            Some(Cell::Value(ValueRef::Text(text))) => Self::Text(text.into()),
-            Some(Cell::Value(ValueRef::Number(number))) => Self::Number(number),
-            Some(Cell::Value(value)) => integer_of(value).map_or(Self::Null, Self::Integer),
+            Some(Cell::Value(value)) => value.into(),
+        }
+    }
+}
+
+impl<'a> From<ValueRef<'a>> for Value<'a> {
+    fn from(value: ValueRef<'a>) -> Self {
+        match value {
+            ValueRef::Text(text) => Self::Text(text.into()),
+            ValueRef::Number(number) => Self::Number(number),
+            value => integer_of(value).map_or(Self::Null, Self::Integer),
         }
     }
 }
@@ -404,68 +421,11 @@ fn plural(column_type: ColumnType) -> &'static str {
     }
 }
 
-fn number(name: &str, text: &str) -> Result<f64, QueryError> {
-    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
-    number.ok_or_else(|| QueryError::value(name, "must be a number, like 1.5"))
-}
-
-/// The number as which a text of a type is compared. In a comparison with times, a day is interpreted as 00:00 UTC.
-fn integer(name: &str, text: &str, column_type: ColumnType) -> Result<i64, QueryError> {
-    let (number, expected) = match column_type {
-        ColumnType::Boolean => {
-            let number = match text.to_ascii_lowercase().as_str() {
-                "true" => Some(1),
-                "false" => Some(0),
-                _ => None,
-            };
-            (number, "must be true or false")
-        }
-        ColumnType::Date => {
-            let day = instant::parse_day(text);
-            (day.map(|day| i64::from(day.number())), "must be a day, like 2026-11-24")
-        }
-        ColumnType::DateTime => {
-            let instant = instant::parse_instant(text).or_else(|| instant::start_of_day(instant::parse_day(text)?));
-            let expected = "must be a time with its offset from UTC, like 2026-11-24T12:00:00Z, or a day, like 2026-11-24";
-            (instant.map(jiff::Timestamp::as_microsecond), expected)
-        }
-        ColumnType::String | ColumnType::Integer | ColumnType::Number | ColumnType::EpochMs | ColumnType::EpochS => {
-            (text.parse().ok(), "must be a whole number between -2^63 and 2^63 - 1")
-        }
-    };
-    number.ok_or_else(|| QueryError::value(name, expected))
-}
-
 fn null_test(test: Test, name: &str, value: &str) -> Result<Test, QueryError> {
     match value.to_ascii_lowercase().as_str() {
         "" | "1" | "true" => Ok(test),
         _ => Err(QueryError::value(name, "takes no value, or 1; isnull and notnull are opposites")),
     }
-}
-
-/// Parses values separated by commas, or, for values that contain commas, a JSON array of texts or numbers.
-fn list(name: &str, value: &str) -> Result<Vec<String>, QueryError> {
-    let values: Vec<String> = if value.starts_with('[') {
-        let invalid = || {
-            QueryError::value(
-                name,
-                "must be values separated by commas, or a JSON array of texts or whole numbers",
-            )
-        };
-        let array: Vec<serde_json::Value> = serde_json::from_str(value).map_err(|_| invalid())?;
-        let text = |element: serde_json::Value| match element {
-            serde_json::Value::String(text) => Ok(text),
-            serde_json::Value::Number(number) => Ok(number.to_string()),
-            _ => Err(invalid()),
-        };
-        array.into_iter().map(text).collect::<Result<_, _>>()?
-    } else {
-        value.split(',').map(str::to_owned).collect()
-    };
-    if values.len() > IN_MAX {
-        return Err(QueryError::value(name, &format!("has more than {IN_MAX} values")));
-    }
-    Ok(values)
 }
 
 fn unknown_operator(name: &str, column: &str, operator: &str) -> QueryError {

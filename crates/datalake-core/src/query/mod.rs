@@ -62,15 +62,20 @@ impl Scope {
     /// The supported parameters, without conditions on columns. Bounds exist for every ordered column; those of numbers are listed.
     pub fn parameters(self, dataset: &Dataset) -> Vec<String> {
         let files = dataset.files().iter().map(|file| format!("is_{}_exists", file.name));
-        let is_listed = |column: &Column| column.is_ordered(dataset) && column.is_numeric(dataset);
-        let columns = Column::all(dataset).filter(is_listed).map(|column| column.name(dataset));
-        let bounds = columns.flat_map(|name| [format!("min_{name}"), format!("max_{name}")]);
+        let bounds = Self::bounds(dataset, |column| column.is_numeric(dataset));
         let others = match self {
             Self::Rows => ["on", "select", "order", "limit"].as_slice(),
             Self::Stats => &["on"],
         };
         let others = others.iter().copied().map(str::to_owned);
         [SEARCH.to_owned()].into_iter().chain(files).chain(bounds).chain(others).collect()
+    }
+
+    /// The bounds of the ordered columns that are listed.
+    fn bounds(dataset: &Dataset, is_listed: impl Fn(&Column) -> bool) -> impl Iterator<Item = String> {
+        let columns = Column::all(dataset).filter(move |column| column.is_ordered(dataset) && is_listed(column));
+        let names = columns.map(move |column| column.name(dataset));
+        names.flat_map(|name| [format!("min_{name}"), format!("max_{name}")])
     }
 
     /// The parameter that a comparison with an operator sign means: `age>=30` is parsed as the name `age>`, and `age>30` as a name without value.
@@ -97,8 +102,10 @@ impl Scope {
             .split_once("__")
             .map_or((name, None), |(column, operator)| (column, Some(operator)));
         let columns = Column::all(dataset).map(|column| column.name(dataset).as_str());
+        let bounds: Vec<_> = Self::bounds(dataset, |column| !column.is_numeric(dataset)).collect();
+        let bounds = bounds.iter().map(String::as_str);
         let nearest = match operator {
-            None => Self::by_sign(dataset, name).or_else(|| nearest(name, fixed.clone().chain(columns)).map(str::to_owned)),
+            None => Self::by_sign(dataset, name).or_else(|| nearest(name, fixed.clone().chain(columns).chain(bounds)).map(str::to_owned)),
             Some(operator) => nearest(column, columns).map(|column| format!("{column}__{operator}")),
         };
         let known: Vec<_> = fixed.collect();
@@ -107,7 +114,7 @@ impl Scope {
             parameter: name.to_owned(),
             reason: "unknown parameter".to_owned(),
             known: Some(format!(
-                "{}, and columns ({}) with or without an operator, like {}__gte",
+                "{}, and columns ({}) alone, with an operator (like {}__gte), or with a bound (min_X, max_X) if their values are ordered",
                 known.join(", "),
                 Column::names(dataset),
                 example.unwrap_or(Column::KEY).name(dataset)
@@ -192,11 +199,13 @@ impl Query {
         let is_counted = dataset
             .counted_years()
             .is_some_and(|years| column == Column::Derived(years.derived));
+        let are_years = column.depends_on_today(dataset);
+        let years = are_years.then(|| parse_years(name, value)).transpose()?;
         let filter = &mut self.filter;
-        match (value, extreme) {
-            (_, Extreme::Least) if is_counted => filter.years_min = Some(parse_years(name, value)?),
-            (_, Extreme::Greatest) if is_counted => filter.years_max = Some(parse_years(name, value)?),
-            ("", _) => filter.extremes.push((column, extreme)),
+        match (extreme, value) {
+            (Extreme::Least, _) if is_counted => filter.years_min = years,
+            (Extreme::Greatest, _) if is_counted => filter.years_max = years,
+            (_, "") => filter.extremes.push((column, extreme)),
             _ => filter.conditions.push(Condition::bound(dataset, name, column, value, operator)?),
         }
         Ok(true)
@@ -350,6 +359,23 @@ mod tests {
         check_rejected(&[("select", "firstname")], "select", Some("first_name"));
         check_rejected(&[("lastname__contains", "x")], "lastname__contains", Some("last_name__contains"));
         check_rejected(&[("last_name", "x"), ("last_name", "y")], "last_name", None);
+    }
+
+    #[test]
+    fn all_columns_of_years_have_the_same_bounds() {
+        let text = "source.key = 'src-data/{id}.csv'\n[columns]\nborn = 'date'\nhired = 'date'\n[derived]\nage = 'years(born)'\nyears = \
+                    'years(hired)'\n";
+        let dataset = Dataset::parse(text).unwrap();
+        let parse = |name: &str, value: &str| Query::parse(&dataset, [(name, value)], Scope::Rows, &[]);
+        for value in ["-1", "+1", "1.5", "65536", "x"] {
+            let reason = |name: &str| parse(name, value).unwrap_err().reason;
+            assert_eq!(reason("min_years"), reason("min_age"), "{value}");
+        }
+        for value in ["", "0", "007"] {
+            assert!(parse("max_age", value).is_ok() && parse("max_years", value).is_ok(), "{value}");
+        }
+        assert_eq!(parse("min_year", "1").unwrap_err().nearest.as_deref(), Some("min_years"));
+        assert_eq!(parse("min_hire", "1").unwrap_err().nearest.as_deref(), Some("min_hired"));
     }
 
     #[test]

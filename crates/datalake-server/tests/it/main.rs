@@ -9,6 +9,7 @@ mod access;
 mod caching;
 mod changes;
 mod conditions;
+mod declarations;
 mod events;
 mod explain;
 mod fixture;

@@ -196,18 +196,23 @@ impl ColumnStatistics {
         }
     }
 
-    /// The statistics of floats, which ascend and have no distribution. The sum does not depend on the order of the rows.
+    /// The statistics of floats, which ascend and have no distribution. The average does not depend on the order of the rows.
     fn of_floats(values: &[f64]) -> Self {
-        if values.is_empty() {
+        let (Some(least), Some(greatest)) = (values.first().copied(), values.last().copied()) else {
             return Self::default();
-        }
+        };
         let middle = values.len() / 2;
         let low = if values.len().is_multiple_of(2) { middle - 1 } else { middle };
-        let sum: f64 = values.iter().sum();
+        let rows = float(i128::from(count(values.len())));
+        let average = match values.iter().sum::<f64>() {
+            sum if sum.is_finite() => sum / rows,
+            // The sum is no float, but that of the shares is. Rounding errors may add up to more than any value.
+            _ => values.iter().map(|value| value / rows).sum::<f64>().clamp(least, greatest),
+        };
         Self {
-            average: Some(sum / float(i128::from(count(values.len())))),
-            least: values.first().copied().map(Value::Number),
-            greatest: values.last().copied().map(Value::Number),
+            average: Some(average),
+            least: Some(Value::Number(least)),
+            greatest: Some(Value::Number(greatest)),
             median: Some(f64::midpoint(values[low], values[middle])),
             by_value: None,
         }
@@ -243,6 +248,10 @@ mod tests {
             (floats.least, floats.greatest),
             (Some(Value::Number(-1.0)), Some(Value::Number(3.0)))
         );
+        let large = [1e308, 1.2e308];
+        assert_eq!(ColumnStatistics::of_floats(&large).average, Some(f64::midpoint(large[0], large[1])));
+        let greatest = [f64::MAX; 7];
+        assert_eq!(ColumnStatistics::of_floats(&greatest).average, Some(f64::MAX));
         let integers = ColumnStatistics::of_integers(vec![(-3, 1), (5, 2)]);
         assert_eq!((integers.average, integers.median), (Some(7.0 / 3.0), Some(5.0)));
         assert_eq!(ColumnStatistics::of_integers(Vec::new()).average, None);

@@ -197,11 +197,11 @@ fn kind_name(problem: &ProblemDocument) -> &str {
 }
 
 /// The title of a problem. On a page, a path is the address of a page.
-fn page_title(problem: &ProblemDocument) -> &'static str {
+fn page_title(problem: &ProblemDocument) -> &str {
     match kind_name(problem) {
         "no-such-path" => "Page not found",
         "no-table-yet" => "No data yet",
-        _ => problem.title,
+        _ => &problem.title,
     }
 }
 

@@ -8,6 +8,7 @@ mod view;
 
 use axum::{
     extract::State,
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use datalake_core::user::{Ages, UserId};
@@ -44,8 +45,8 @@ pub(crate) async fn show(
     let latest = context.latest_version().map_or(version, |latest| latest.max(version));
     let stored = read_at.snapshot.row(user_id.as_str());
     let row = stored.map(|row| Row::of(row, Ages::on(day), version, latest));
-    if let (None, Err(Problem::NoSuchUser), Err(Problem::NoSuchUser)) = (&row, &explanation, &history) {
-        return Err(Problem::NoSuchUser);
+    if let (None, Err(missing @ Problem::NoSuchUser(_)), Err(Problem::NoSuchUser(_))) = (&row, &explanation, &history) {
+        return Err(missing.clone());
     }
     let has_row = row.is_some();
     let neighbors = read_at.snapshot.neighbors(user_id.as_str());
@@ -67,7 +68,7 @@ pub(crate) async fn show(
     let page = HtmlPage(context.frame(View::Row, &title).page(&view::markup(&page)));
     Ok(match has_row {
         true => (read_at.freshness_headers(), page).into_response(),
-        false => (Problem::NoSuchUser.status(), read_at.freshness_headers(), page).into_response(),
+        false => (StatusCode::NOT_FOUND, read_at.freshness_headers(), page).into_response(),
     })
 }
 
@@ -85,7 +86,7 @@ async fn load(
     };
     let deadline = context.deadline();
     let explanation = timeout_at(deadline, Explanation::load(user_id.clone(), &read_at.snapshot, versions));
-    let history = timeout_at(deadline, load_history(user_id, latest.version(), versions));
+    let history = timeout_at(deadline, load_history(user_id, latest, versions));
     let (explanation, history) = tokio::join!(explanation, history);
     (
         explanation.unwrap_or(Err(Problem::StoreUnavailable)),

@@ -22,7 +22,10 @@ use crate::{
         provenance, rejects,
     },
 };
-use datalake_api::{problem::Problem, routes::explain::ExplanationDocument};
+use datalake_api::{
+    problem::{MissingRow, Problem},
+    routes::explain::ExplanationDocument,
+};
 
 pub(crate) fn markup(page: &RowPage<'_>) -> Markup {
     let has_title = labels::title_columns(page.dataset).next().is_some();
@@ -67,14 +70,14 @@ fn no_row_banner(page: &RowPage<'_>) -> Markup {
     if let Some(removal) = page.removal() {
         return removal_banner(&removal, page);
     }
-    let problem = Problem::NoSuchUser;
+    let problem = Problem::NoSuchUser(MissingRow::of(page.dataset));
     let message = html! {
         @match &page.explanation {
             Ok(explanation) => p { (components::prose(&explanation.summary)) },
             Err(_) => p { (components::prose(&problem.detail())) " The history below shows other versions of the row." },
         }
     };
-    components::banner(Severity::Warning, "no-such-user", problem.title(), &message)
+    components::banner(Severity::Warning, "no-such-user", &problem.title(), &message)
 }
 
 fn removal_banner(removal: &Removal<'_>, page: &RowPage<'_>) -> Markup {

@@ -87,7 +87,7 @@ fn main(state: &FormState<'_>, problem: &ProblemDocument) -> Markup {
     html! {
         (components::heading(state.dataset.title(), &subtitle, &html! {}))
         div #problem data-problem=(problem.kind) data-status=(problem.status) {
-            (components::banner(Severity::Error, "invalid-filter", problem.title, &message))
+            (components::banner(Severity::Error, "invalid-filter", &problem.title, &message))
         }
         (filter_form::form(state))
     }

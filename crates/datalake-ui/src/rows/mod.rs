@@ -37,20 +37,21 @@ pub(crate) async fn show(
         Err(RequestError::Redirect(redirect)) => return Ok(redirect.into_response()),
         Err(RequestError::Invalid(error)) => return invalid_filter::page(&context, Problem::Parameter(error)),
     };
+    let dataset = read_at.as_ref().map_or(&request.newest, |read_at| read_at.snapshot.dataset());
+    let rows = match request.rows(dataset) {
+        Ok(rows) => rows,
+        Err(error) => return invalid_filter::page(&context, Problem::Parameter(error)),
+    };
     let read_at = match read_at {
         Ok(read_at) => read_at,
         Err(problem) => return invalid_filter::page(&context, problem),
     };
     let RowsRequest {
-        rows,
         view_mode,
         page_number,
         query,
         ..
-    } = match request.of_dataset(read_at.snapshot.dataset()) {
-        Ok(request) => request,
-        Err(error) => return invalid_filter::page(&context, Problem::Parameter(error)),
-    };
+    } = request;
     let limit = rows.query.limit.unwrap_or(LIMIT).get();
     let api = query.without(&[VIEW]).with("limit", &limit.to_string()).address("/data");
     let row_query = RowQuery::new(rows, &read_at)?;

@@ -56,11 +56,10 @@ impl ViewMode {
     }
 }
 
-/// A valid request.
+/// The request. The parameters of the API are parsed when it is known which version is read.
 pub(crate) struct RowsRequest {
-    pub(crate) rows: DataQuery,
-    /// The declaration by which they were parsed.
-    pub(crate) dataset: Arc<Dataset>,
+    /// The declaration of the latest version.
+    pub(crate) newest: Arc<Dataset>,
     pairs: QueryString,
     pub(crate) view_mode: ViewMode,
     /// The number of the page to go to, from 1.
@@ -112,34 +111,22 @@ where
         let view_mode = pairs.get(VIEW).map(ViewMode::parse).transpose()?.unwrap_or_default();
         let page_number = pairs.get(PAGE).map(page_number).transpose()?;
         Ok(Self {
-            rows: parse(&dataset, &pairs)?,
+            newest: dataset,
             view_mode,
             page_number,
             query: Query::new(pairs.iter()).without(&[PAGE]),
-            dataset,
             pairs,
         })
     }
 }
 
 impl RowsRequest {
-    /// The request, parsed by the declaration of the version that it reads.
-    pub(crate) fn of_dataset(self, dataset: &Arc<Dataset>) -> Result<Self, QueryError> {
-        if self.dataset == *dataset {
-            return Ok(self);
-        }
-        Ok(Self {
-            rows: parse(dataset, &self.pairs)?,
-            dataset: Arc::clone(dataset),
-            ..self
-        })
+    /// The rows, by the declaration of the version that is read: another version may have other columns.
+    pub(crate) fn rows(&self, dataset: &Dataset) -> Result<DataQuery, QueryError> {
+        let mut rows = DataQuery::parse(dataset, &self.pairs.without(&[VIEW, PAGE]), links::ROWS)?;
+        rows.query.limit = Some(limit(rows.query.limit)?);
+        Ok(rows)
     }
-}
-
-fn parse(dataset: &Dataset, pairs: &QueryString) -> Result<DataQuery, QueryError> {
-    let mut rows = DataQuery::parse(dataset, &pairs.without(&[VIEW, PAGE]), links::ROWS)?;
-    rows.query.limit = Some(limit(rows.query.limit)?);
-    Ok(rows)
 }
 
 fn page_number(text: &str) -> Result<u64, QueryError> {

@@ -1,9 +1,12 @@
 //! The description for one dataset: the parameters, schemas and files that its declaration has, in its words.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
-use datalake_core::dataset::{Dataset, FileColumn};
+use datalake_core::{
+    dataset::{Dataset, FileColumn},
+    text::capitalized,
+};
 use parking_lot::Mutex;
 use utoipa::openapi::{Content, HttpMethod, OpenApi as Document, PathItem, Ref, RefOr, Response, path::Operation};
 
@@ -73,15 +76,22 @@ fn describe_files(document: &mut Document, dataset: &Dataset) {
     let Some(operation) = paths.remove(FILE).and_then(|item| item.get) else {
         return;
     };
+    let others: BTreeSet<_> = paths
+        .values_mut()
+        .flat_map(operations)
+        .filter_map(|operation| operation.operation_id.clone())
+        .collect();
     for file in dataset.files() {
-        let item = PathItem::new(HttpMethod::Get, of_file(operation.clone(), file));
+        let id = Some(format!("show{}", capitalized(&file.name))).filter(|id| !others.contains(id));
+        let id = id.unwrap_or_else(|| format!("show{}File", capitalized(&file.name)));
+        let item = PathItem::new(HttpMethod::Get, of_file(operation.clone(), id, file));
         paths.insert(format!("{ROW}/{}", file.name), item);
     }
 }
 
-fn of_file(mut operation: Operation, file: &FileColumn) -> Operation {
+fn of_file(mut operation: Operation, id: String, file: &FileColumn) -> Operation {
     let name = file.name.as_str();
-    operation.operation_id = Some(format!("show{}", super::capitalized(name)));
+    operation.operation_id = Some(id);
     for text in [&mut operation.summary, &mut operation.description].into_iter().flatten() {
         *text = text.replace("FILE", name);
     }

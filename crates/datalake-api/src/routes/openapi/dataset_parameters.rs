@@ -225,7 +225,7 @@ fn parameter(dataset: &Dataset, column: Column, operator: Option<Operator>) -> P
     query(
         &name,
         &description,
-        schema(column.column_type(dataset), operator),
+        allowed_schema(dataset, column, operator).unwrap_or_else(|| schema(column.column_type(dataset), operator)),
         example(dataset, column, operator),
     )
 }
@@ -259,6 +259,27 @@ fn condition(operator: Operator) -> &'static str {
     }
 }
 
+/// The schema of a comparison with the values of an `enum`. It is a text, because generators would have to invent a name for an enumeration.
+fn allowed_schema(dataset: &Dataset, column: Column, operator: Operator) -> Option<ObjectBuilder> {
+    let values: Vec<_> = column.allowed(dataset)?.iter().map(|value| escaped(&value.to_string())).collect();
+    let one = format!("({})", values.join("|"));
+    let pattern = match operator {
+        Operator::Exact | Operator::Not => format!("^{one}$"),
+        Operator::In => format!(r"^({one}(,{one})*|\[.*\])$"),
+        _ => return None,
+    };
+    Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)))
+}
+
+/// A text as a regular expression of ECMAScript that matches only it.
+fn escaped(text: &str) -> String {
+    let escape = |character: char| match character {
+        '\\' | '^' | '$' | '.' | '|' | '?' | '*' | '+' | '(' | ')' | '[' | ']' | '{' | '}' | '/' => format!("\\{character}"),
+        _ => character.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
 fn schema(column_type: ColumnType, operator: Operator) -> ObjectBuilder {
     let text = ObjectBuilder::new().schema_type(Type::String);
     match (column_type, operator) {
@@ -289,6 +310,9 @@ fn example(dataset: &Dataset, column: Column, operator: Operator) -> Value {
 fn values(dataset: &Dataset, column: Column) -> [Value; 2] {
     let texts = |texts: [&str; 2]| texts.map(Value::from);
     let ids = ["1000", "1001"];
+    if let Some([first, rest @ ..]) = column.allowed(dataset) {
+        return [first, rest.first().unwrap_or(first)].map(|value| value.to_string().into());
+    }
     match (column, column.column_type(dataset)) {
         (Column::KEY, _) => texts(ids),
         (Column::File(file), _) => ids.map(|id| dataset.files()[file].path(id).concat().into()),

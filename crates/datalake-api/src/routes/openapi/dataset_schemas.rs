@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use datalake_core::{
     dataset::{ColumnType, Dataset, DerivedFunction, FileColumn},
     query::column::Column,
+    text::capitalized,
 };
 use serde::Serialize;
 use utoipa::{
@@ -259,13 +260,23 @@ fn distributions(dataset: &Dataset) -> impl Iterator<Item = Column> {
     columns_with_statistics(dataset).filter(|column| column.column_type(dataset) == ColumnType::Integer)
 }
 
-/// `OrderedYearCount` for the column `ordered_year`.
 fn count_name(dataset: &Dataset, column: Column) -> String {
-    let words = column.name(dataset).split('_').map(|word| {
-        let (first, rest) = word.split_at(word.len().min(1));
-        first.to_ascii_uppercase() + rest
-    });
-    words.chain(["Count".to_owned()]).collect()
+    pascal_case(column.name(dataset)) + "Count"
+}
+
+/// `OrderedYear` for `ordered_year`. A digit has no upper case that would mark the start of a word, so the underscore before it remains: different
+/// names have different results.
+fn pascal_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().map(capitalized).unwrap_or_default();
+    words.fold(first, |text, word| {
+        let separator = if word.starts_with(|first: char| first.is_ascii_digit()) {
+            "_"
+        } else {
+            ""
+        };
+        text + separator + &capitalized(word)
+    })
 }
 
 fn value_count(dataset: &Dataset, column: Column) -> ObjectBuilder {
@@ -287,4 +298,19 @@ fn value_count(dataset: &Dataset, column: Column) -> ObjectBuilder {
         .required(name)
         .property("count", count)
         .required("count")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pascal_case;
+
+    #[test]
+    fn different_names_have_different_schemas() {
+        let check = |name: &str, expected: &str| assert_eq!(pascal_case(name), expected, "{name}");
+        check("age", "Age");
+        check("ordered_year", "OrderedYear");
+        check("od600", "Od600");
+        check("od_600", "Od_600");
+        check("od_600_nm", "Od_600Nm");
+    }
 }

@@ -158,14 +158,6 @@ fn key(parameter: &Parameter) -> String {
     format!("{place}.{}", parameter.name)
 }
 
-/// A name with its first letter in upper case.
-pub(crate) fn capitalized(name: &str) -> String {
-    let mut characters = name.chars();
-    characters
-        .next()
-        .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + characters.as_str())
-}
-
 /// Responds with the document.
 pub(crate) fn show(text: Bytes) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()

@@ -100,3 +100,46 @@ fn invalid_conditions_are_rejected() {
     check_rejected("first_name__in", &",".repeat(1_000), None);
     check_rejected("img_path__isnull", "False", None);
 }
+
+#[test]
+fn value_outside_of_the_enum_is_rejected() {
+    let text = "source.key = 'src-data/{id}.csv'\n[columns]\ncondition = { type = 'string', enum = ['gesund', 'KRANK'] }\nwells = { type = \
+                'integer', enum = [96, 384] }\nday = { type = 'date', enum = ['2026-11-24'] }\n";
+    let dataset = Dataset::parse(text).unwrap();
+    let parse = |name: &str, value: &str| Condition::parse(&dataset, name, value).map(|condition| condition.is_some());
+    for (name, value) in [
+        ("condition", "gesund"),
+        ("condition__not", "KRANK"),
+        ("condition__in", "gesund,KRANK"),
+        ("condition__in", "[\"gesund\"]"),
+        ("condition__contains", "und"),
+        ("condition__startswith", "G"),
+        ("condition__gte", "h"),
+        ("condition__isnull", ""),
+        ("wells", "0096"),
+        ("wells__in", "96, 384"),
+        ("wells__gt", "100"),
+        ("day", "2026-11-24"),
+    ] {
+        assert_eq!(parse(name, value), Ok(true), "{name}={value}");
+    }
+    let check_rejected = |name: &str, value: &str, expected: &str| assert_eq!(parse(name, value).unwrap_err().to_string(), expected);
+    check_rejected(
+        "condition",
+        "Gesund",
+        "condition: \"Gesund\" is none of gesund, KRANK; did you mean \"gesund\"?",
+    );
+    check_rejected(
+        "condition__in",
+        "gesund,krank",
+        "condition__in: \"krank\" is none of gesund, KRANK; did you mean \"KRANK\"?",
+    );
+    check_rejected("condition__not", "x", "condition__not: \"x\" is none of gesund, KRANK");
+    check_rejected("wells", "97", "wells: \"97\" is none of 96, 384; did you mean \"96\"?");
+    check_rejected(
+        "day",
+        "2026-11-25",
+        "day: \"2026-11-25\" is none of 2026-11-24; did you mean \"2026-11-24\"?",
+    );
+    check_rejected("wells", "x", "wells: must be a whole number between -2^63 and 2^63 - 1");
+}
