@@ -186,6 +186,20 @@ impl Dataset {
         columns.chain(files).chain(self.derived.iter().map(|derived| &derived.name))
     }
 
+    /// Whether rows of both datasets have the same columns: the names, types and sources of the columns in order, and the names of the files and of the
+    /// derived columns. Titles, labels, constraints and statistics may differ.
+    pub fn has_same_columns(&self, other: &Self) -> bool {
+        let columns = |dataset: &Self| -> Vec<_> {
+            let columns = dataset.columns.iter();
+            columns
+                .map(|column| (column.name.clone(), column.column_type, column.origin.clone()))
+                .collect()
+        };
+        let files = |dataset: &Self| -> Vec<Name> { dataset.files.iter().map(|file| file.name.clone()).collect() };
+        let derived = |dataset: &Self| -> Vec<Name> { dataset.derived.iter().map(|derived| derived.name.clone()).collect() };
+        columns(self) == columns(other) && files(self) == files(other) && derived(self) == derived(other)
+    }
+
     /// The columns with statistics if a declaration lists none: numbers, then derived numbers.
     fn default_stats(columns: &[Column], derived: &[DerivedColumn]) -> Box<[Name]> {
         let numbers = columns
