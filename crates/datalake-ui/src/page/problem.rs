@@ -1,6 +1,6 @@
 //! Problems as pages. The API crate decides the status and the text of a problem; this file renders them.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::Request,
@@ -99,17 +99,30 @@ impl Client {
     fn page(&self, problem: &ProblemDocument) -> Response {
         let page = match problem::is_unauthorized(problem.status) {
             true => self.sign_in(problem).page(),
-            false => self.frame(problem).page(&self.main(problem)),
+            false => {
+                let title = self.title(problem);
+                self.frame(&title).page(&self.main(problem, &title))
+            }
         };
         let mut response = HtmlPage(page).into_response();
         response.headers_mut().remove(header::CACHE_CONTROL);
         response
     }
 
-    fn frame<'a>(&'a self, problem: &'a ProblemDocument) -> Frame<'a> {
+    /// The title of a problem. On a page, a path is the address of a page, and a row has its noun.
+    fn title(&self, problem: &ProblemDocument) -> Cow<'static, str> {
+        match kind_name(problem) {
+            "no-such-path" => "Page not found".into(),
+            "no-table-yet" => "No data yet".into(),
+            "no-such-user" => labels::not_found(&self.dataset).into(),
+            _ => problem.title.into(),
+        }
+    }
+
+    fn frame<'a>(&'a self, title: &'a str) -> Frame<'a> {
         Frame {
             view: View::Problem,
-            title: page_title(problem),
+            title,
             dataset: &self.dataset,
             site: &self.site,
             notice: None,
@@ -138,16 +151,17 @@ impl Client {
         }
     }
 
-    fn main(&self, problem: &ProblemDocument) -> Markup {
+    fn main(&self, problem: &ProblemDocument, title: &str) -> Markup {
         let subtitle = html! { "Status " (problem.status) };
         let (path, query) = (self.address.split('?').next().unwrap_or_default(), Query::of_address(&self.address));
         let is_without_table = kind_name(problem) == "no-table-yet";
         html! {
-            (components::heading(page_title(problem), &subtitle, &html! {}))
+            (components::heading(title, &subtitle, &html! {}))
             section.card #problem data-problem=(problem.kind) data-status=(problem.status) {
                 @match (is_without_table, kind_name(problem)) {
                     (true, _) => (no_table(problem)),
                     (_, "no-such-path") if problem.nearest.is_none() => p { "Check the address, or go to the overview." },
+                    (_, "no-such-user") => p { (components::prose(&labels::no_such_row(&self.dataset))) },
                     _ => (problem_message(problem, path, &query)),
                 }
                 p.actions {
@@ -194,15 +208,6 @@ impl Client {
 /// The end of a document's `type`.
 fn kind_name(problem: &ProblemDocument) -> &str {
     problem.kind.rsplit('#').next().unwrap_or_default()
-}
-
-/// The title of a problem. On a page, a path is the address of a page.
-fn page_title(problem: &ProblemDocument) -> &'static str {
-    match kind_name(problem) {
-        "no-such-path" => "Page not found",
-        "no-table-yet" => "No data yet",
-        _ => problem.title,
-    }
 }
 
 /// Why there is no table, and the one next step.

@@ -22,7 +22,7 @@ use crate::{
         provenance, rejects,
     },
 };
-use datalake_api::{problem::Problem, routes::explain::ExplanationDocument};
+use datalake_api::routes::explain::ExplanationDocument;
 
 pub(crate) fn markup(page: &RowPage<'_>) -> Markup {
     let has_title = labels::title_columns(page.dataset).next().is_some();
@@ -67,14 +67,13 @@ fn no_row_banner(page: &RowPage<'_>) -> Markup {
     if let Some(removal) = page.removal() {
         return removal_banner(&removal, page);
     }
-    let problem = Problem::NoSuchUser;
     let message = html! {
         @match &page.explanation {
             Ok(explanation) => p { (components::prose(&explanation.summary)) },
-            Err(_) => p { (components::prose(&problem.detail())) " The history below shows other versions of the row." },
+            Err(_) => p { (components::prose(&labels::no_such_row(page.dataset))) " The history below shows other versions of the row." },
         }
     };
-    components::banner(Severity::Warning, "no-such-user", problem.title(), &message)
+    components::banner(Severity::Warning, "no-such-user", &labels::not_found(page.dataset), &message)
 }
 
 fn removal_banner(removal: &Removal<'_>, page: &RowPage<'_>) -> Markup {
@@ -147,6 +146,7 @@ fn value_of(column: Column, row: &Row, page: &RowPage<'_>) -> Markup {
             (RowValue::Value(value @ (ValueRef::EpochMs(number) | ValueRef::EpochS(number))), _) => dd data-column=(name) data-value=(number) {
                 time { (value::text(value)) } " " span.muted { "(" (name) " " (number) ")" }
             },
+            (RowValue::Value(value @ ValueRef::DateTime(_)), _) => dd data-column=(name) { time { (value::text(value)) } },
             (RowValue::Value(ValueRef::Date(day)), _) => dd data-column=(name) { time { (day.date()) } },
             (RowValue::Value(ValueRef::Text(text)), _) => dd data-column=(name) { bdi { (text) } },
             (RowValue::Value(value), _) => dd data-column=(name) { (value) },
