@@ -35,22 +35,27 @@ pub(crate) async fn show(
     let request = match request {
         Ok(request) => request,
         Err(RequestError::Redirect(redirect)) => return Ok(redirect.into_response()),
-        Err(RequestError::Invalid(error)) => return invalid_filter::page(&context, Problem::Parameter(error)),
+        Err(RequestError::Invalid(error)) => return invalid_filter::page(&context, &context.dataset, Problem::Parameter(error)),
     };
     let read_at = match read_at {
         Ok(read_at) => read_at,
-        Err(problem) => return invalid_filter::page(&context, problem),
+        Err(problem) => {
+            // An invalid filter is reported first.
+            let problem = request.rows(&context.dataset).err().map_or(problem, Problem::Parameter);
+            return invalid_filter::page(&context, &context.dataset, problem);
+        }
+    };
+    let dataset = read_at.snapshot.dataset();
+    let rows = match request.rows(dataset) {
+        Ok(rows) => rows,
+        Err(error) => return invalid_filter::page(&context, dataset, Problem::Parameter(error)),
     };
     let RowsRequest {
-        rows,
         view_mode,
         page_number,
         query,
         ..
-    } = match request.of_dataset(read_at.snapshot.dataset()) {
-        Ok(request) => request,
-        Err(error) => return invalid_filter::page(&context, Problem::Parameter(error)),
-    };
+    } = request;
     let limit = rows.query.limit.unwrap_or(LIMIT).get();
     let api = query.without(&[VIEW]).with("limit", &limit.to_string()).address("/data");
     let row_query = RowQuery::new(rows, &read_at)?;

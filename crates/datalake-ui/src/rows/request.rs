@@ -1,6 +1,6 @@
 //! The parsed request for the list of rows.
 
-use std::{num::NonZeroU16, sync::Arc};
+use std::num::NonZeroU16;
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -56,11 +56,8 @@ impl ViewMode {
     }
 }
 
-/// A valid request.
+/// A request. Which of its filters are valid depends on the version that it reads.
 pub(crate) struct RowsRequest {
-    pub(crate) rows: DataQuery,
-    /// The declaration by which they were parsed.
-    pub(crate) dataset: Arc<Dataset>,
     pairs: QueryString,
     pub(crate) view_mode: ViewMode,
     /// The number of the page to go to, from 1.
@@ -99,8 +96,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RequestError> {
         let pairs = QueryString::of(parts)?;
-        let dataset = TableWatch::from_ref(state).dataset();
         if pairs.get(FORM).is_some() {
+            let dataset = TableWatch::from_ref(state).dataset();
             let address = form_query::to_api_query(&dataset, pairs.iter()).address(links::ROWS);
             return Err(RequestError::Redirect(Redirect::to(&address)));
         }
@@ -112,34 +109,21 @@ where
         let view_mode = pairs.get(VIEW).map(ViewMode::parse).transpose()?.unwrap_or_default();
         let page_number = pairs.get(PAGE).map(page_number).transpose()?;
         Ok(Self {
-            rows: parse(&dataset, &pairs)?,
             view_mode,
             page_number,
             query: Query::new(pairs.iter()).without(&[PAGE]),
-            dataset,
             pairs,
         })
     }
 }
 
 impl RowsRequest {
-    /// The request, parsed by the declaration of the version that it reads.
-    pub(crate) fn of_dataset(self, dataset: &Arc<Dataset>) -> Result<Self, QueryError> {
-        if self.dataset == *dataset {
-            return Ok(self);
-        }
-        Ok(Self {
-            rows: parse(dataset, &self.pairs)?,
-            dataset: Arc::clone(dataset),
-            ..self
-        })
+    /// The filters, parsed by the declaration of the version that they select rows of.
+    pub(crate) fn rows(&self, dataset: &Dataset) -> Result<DataQuery, QueryError> {
+        let mut rows = DataQuery::parse(dataset, &self.pairs.without(&[VIEW, PAGE]), links::ROWS)?;
+        rows.query.limit = Some(limit(rows.query.limit)?);
+        Ok(rows)
     }
-}
-
-fn parse(dataset: &Dataset, pairs: &QueryString) -> Result<DataQuery, QueryError> {
-    let mut rows = DataQuery::parse(dataset, &pairs.without(&[VIEW, PAGE]), links::ROWS)?;
-    rows.query.limit = Some(limit(rows.query.limit)?);
-    Ok(rows)
 }
 
 fn page_number(text: &str) -> Result<u64, QueryError> {
