@@ -239,7 +239,8 @@ fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> St
         (None, Some(reject)) => format!("there is no row: {} is rejected ({})", reject.key, reject.exclusion.code()),
         (None, None) if rejects.has_orphan() => {
             let key = first(keys::csv_sources(dataset, user_id));
-            format!("there is no row: there is an image, but no {key}")
+            let file = dataset.files().first().map_or("file", |file| file.name.as_str());
+            format!("there is no row: its {file} exists, but {key} does not")
         }
         (None, None) => match rejects.near_miss(SourceKind::Csv) {
             Some(reason) => format!("there is no row: {reason}"),

@@ -92,7 +92,8 @@ fn choices_and_ranges_apply_on_change() {
 const MEASUREMENTS: &str = "title = 'Plant measurements'\nentity = 'plant'\nsource.key = 'src-data/{plant_id}.csv'\n[columns]\n\
     species = 'string'\nsite = { type = 'string', title = 'Place of growth' }\nmeasured = 'date'\nsensor_time = 'datetime'\n\
     height = { type = 'number', title = 'Height (mm)' }\nph = { type = 'number', title = 'pH' }\nleaves = 'integer'\n\
-    note = { type = 'string', required = false }\ngardener = { type = 'string', required = false }\n";
+    note = { type = 'string', required = false }\ngardener = { type = 'string', required = false }\n\
+    [derived]\nmeasured_year = 'year(measured)'\nspecies_length = 'length(species)'\nsite_length = 'length(site)'\n";
 
 /// A server for measurements of plants, one of which is rejected.
 fn measurements() -> Server {
@@ -208,5 +209,21 @@ fn axes_of_charts_have_labels_that_do_not_overlap() {
              })",
         );
         assert_eq!(labels, json!([true, true, true]), "{width}");
+    }
+}
+
+#[test]
+fn no_statistic_is_alone_on_its_line() {
+    let server = measurements();
+    let browser = Browser::open(&server);
+    for width in [700, 800, 1024, 1280, 1440] {
+        browser.emulate(Scheme::Light, Size { width, height: 800 });
+        browser.go("/");
+        let on_last_line = browser.run(
+            "const tiles = [...document.querySelectorAll('.statistic')], last = tiles.at(-1).offsetTop;
+             return [tiles.length, tiles.filter(tile => tile.offsetTop === last).length > 1]",
+        );
+        assert_eq!(on_last_line, json!([9, true]), "{width}");
+        assert!(views::statistics_are_full(&browser), "{width}");
     }
 }
