@@ -105,7 +105,7 @@ pub struct OpenRejectDocument<'a> {
     #[serde(flatten)]
     pub reject: RejectDocument<'a>,
     /// What is served until the source is fixed.
-    pub served: &'static str,
+    pub served: String,
 }
 
 impl<'a> ObjectDocument<'a> {
@@ -238,14 +238,11 @@ fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> St
             row.csv.etag,
             row.run_id
         ),
-        (None, Some(reject)) => format!(
-            "there is no row: {} is rejected ({}), and there was no valid CSV before",
-            reject.key,
-            reject.exclusion.code()
-        ),
+        (None, Some(reject)) => format!("there is no row: {} is rejected ({})", reject.key, reject.exclusion.code()),
         (None, None) if rejects.has_orphan() => {
             let key = first(keys::csv_sources(dataset, user_id));
-            format!("there is no row: there is an image, but no {key}")
+            let file = dataset.files().first().map_or("file", |file| file.name.as_str());
+            format!("there is no row: its {file} exists, but {key} does not")
         }
         (None, None) => match rejects.near_miss(SourceKind::Csv) {
             Some(reason) => format!("there is no row: {reason}"),
@@ -337,14 +334,15 @@ fn rule_of_file(dataset: &Dataset, file: &FileColumn, is_linked: bool) -> String
 }
 
 /// What is served of a row until the source is fixed.
-pub fn served(dataset: &Dataset, open: &ExcludedSource, row: Option<RowView<'_>>) -> &'static str {
+pub fn served(dataset: &Dataset, open: &ExcludedSource, row: Option<RowView<'_>>) -> String {
     let is_rejected = matches!(open.exclusion, Exclusion::Rejected(_));
+    let file = dataset.files().first().map_or("file", |file| file.name.as_str());
     match (source_kind(dataset, open), row) {
-        _ if !is_rejected => "the object is ignored",
-        (Some(SourceKind::Csv), Some(_)) => "the row of the last valid CSV",
-        (Some(SourceKind::Csv), None) => "no row",
-        (Some(SourceKind::Image), Some(row)) if row.has_file(0) => "the last valid image",
-        _ => "no image",
+        _ if !is_rejected => "the object is ignored".to_owned(),
+        (Some(SourceKind::Csv), Some(_)) => "the row of the last valid CSV".to_owned(),
+        (Some(SourceKind::Csv), None) => "no row".to_owned(),
+        (Some(SourceKind::Image), Some(row)) if row.has_file(0) => format!("the last valid {file}"),
+        _ => format!("no {file}"),
     }
 }
 

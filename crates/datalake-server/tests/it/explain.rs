@@ -198,7 +198,7 @@ async fn missing_sources_are_explained() {
         vec![],
         &[orphan()],
         "unused",
-        &["there is an image, but no src-data/7.csv"],
+        &["its image exists, but src-data/7.csv does not"],
         &["the object is ignored"],
     )
     .await;

@@ -2,7 +2,7 @@
 
 use datalake_core::{
     dataset::Dataset,
-    run::{BlockedDeletions, RunId},
+    run::{BlockedDeletions, RunId, RunReport},
 };
 use datalake_table::memory::snapshot::Snapshot;
 use maud::{Markup, html};
@@ -24,6 +24,7 @@ pub(crate) struct BlockedRemovals<'a> {
     /// The declaration of the rows.
     pub(crate) dataset: &'a Dataset,
     pub(crate) run_id: &'a RunId,
+    pub(crate) report: &'a RunReport,
     pub(crate) blocked: &'a BlockedDeletions,
     /// The latest version, which has the titles of the rows.
     pub(crate) latest: Option<&'a Snapshot>,
@@ -43,10 +44,10 @@ impl BlockedRemovals<'_> {
             section.card #blocked aria-labelledby="blocked-title" data-count=(blocked.count) {
                 header { h2 #blocked-title { "Blocked removals" } }
                 p {
-                    "The CSV files of " (labels::counted_rows(self.dataset, blocked.count)) " did not exist. "
+                    (self.cause())
                     @match self.succeeded {
                         Some(later) => { span #obsolete { "Run " (run::link(later.as_str())) " has succeeded since then, so that nothing is blocked now." } },
-                        None => "Restore the files, or allow exactly these removals.",
+                        None => (self.advice()),
                     }
                 }
                 (self.rows())
@@ -59,6 +60,30 @@ impl BlockedRemovals<'_> {
                         (components::shell(&format!("datalake process {} --allow-mass-delete-of {}", lake.arguments(), self.run_id)))
                     }
                 }
+            }
+        }
+    }
+
+    /// Whether the run rejected sources, whose rows may be among the removals.
+    fn has_rejects(&self) -> bool {
+        self.report.counts.rejected > 0
+    }
+
+    fn cause(&self) -> Markup {
+        html! {
+            "The sources of " (labels::counted_rows(self.dataset, self.blocked.count))
+            @if self.has_rejects() { " do not exist or are rejected by the declaration. " } @else { " did not exist. " }
+        }
+    }
+
+    fn advice(&self) -> Markup {
+        html! {
+            @if self.has_rejects() {
+                "Correct the declaration or the sources first"
+                @if !self.report.rejects.is_empty() { "; see the " a href="#sources" { "rejected sources" } " of this run" }
+                ". Only if the removals are intended, allow exactly these."
+            } @else {
+                "Restore them, or allow exactly these removals."
             }
         }
     }
@@ -100,7 +125,8 @@ impl BlockedRemovals<'_> {
         let curl = format!("curl{token} -H 'Content-Type: application/json' -d '{{\"allow_mass_delete_of\":\"{run_id}\"}}'");
         html! {
             div #allow-once data-needs-token[permission == RunPermission::NeedsToken] {
-                button.primary type="button" data-allow=(run_id) hidden { "Allow once" }
+                // A permission would remove rows whose sources exist.
+                button.primary[!self.has_rejects()] type="button" data-allow=(run_id) hidden { "Allow once" }
                 (components::command(&curl, self.origin, &ApiAddress::new("/data")))
             }
         }

@@ -18,8 +18,8 @@ const PLOT_HEIGHT: u32 = 180;
 const PLOT_TOP: u32 = 12;
 /// The space below the axis for labels, in pixels.
 const PLOT_BOTTOM: u32 = 24;
-/// How many characters fit below the axis on a phone.
-const LABEL_CHARS_MAX: usize = 30;
+/// How many characters fit below the axis on a phone, with one between labels.
+const LABEL_CHARS_MAX: usize = 36;
 /// The minimum height of a value above zero, in pixels, so that it is visible.
 const HEIGHT_MIN: f64 = 2.0;
 
@@ -68,6 +68,8 @@ pub(crate) struct Axes<'a> {
 pub(crate) enum Labels {
     /// As many as fit, evenly spaced.
     Fitting,
+    /// As many as fit, evenly spaced, at the left edge of their columns: the values at which the columns begin.
+    FittingAtEdges,
     /// All that are not empty.
     All,
 }
@@ -99,11 +101,20 @@ pub(crate) fn columns(columns: &[Option<Column>], axes: Axes<'_>) -> Markup {
     let scale = Scale::up_to(max_to_scale(columns, axes.height));
     let height = PLOT_TOP + PLOT_HEIGHT + PLOT_BOTTOM;
     let width = 100.0 / float(columns.len().max(1));
-    let longest = columns.iter().flatten().map(|column| column.label.len()).max().unwrap_or_default();
-    let labels_max = (LABEL_CHARS_MAX / longest.max(2)).max(1);
+    let longest = columns
+        .iter()
+        .flatten()
+        .map(|column| column.label.chars().count())
+        .max()
+        .unwrap_or_default();
+    let labels_max = (LABEL_CHARS_MAX / (longest.max(2) + 1)).max(1);
     let every = match axes.labels {
-        Labels::Fitting => columns.len().div_ceil(labels_max).max(1),
+        Labels::Fitting | Labels::FittingAtEdges => columns.len().div_ceil(labels_max).max(1),
         Labels::All => 1,
+    };
+    let label_at = match axes.labels {
+        Labels::FittingAtEdges => 0.0,
+        Labels::Fitting | Labels::All => width / 2.0,
     };
     // Labels are evenly spaced, starting at the first column.
     let first = columns.iter().position(Option::is_some).unwrap_or_default();
@@ -122,7 +133,11 @@ pub(crate) fn columns(columns: &[Option<Column>], axes: Axes<'_>) -> Markup {
                 }
                 @for (index, column) in columns.iter().enumerate() {
                     @if let Some(column) = column {
-                        (draw(column, &scale, width * float(index), width, (index + every - first % every).is_multiple_of(every)))
+                        @let left = width * float(index);
+                        (draw(column, &scale, left, width))
+                        @if (index + every - first % every).is_multiple_of(every) && !column.label.is_empty() {
+                            text x=(percent(left + label_at)) y=(PLOT_TOP + PLOT_HEIGHT + 16) { (column.label) }
+                        }
                     }
                 }
             }
@@ -131,9 +146,8 @@ pub(crate) fn columns(columns: &[Option<Column>], axes: Axes<'_>) -> Markup {
 }
 
 /// A column whose left edge is at `left` percent.
-fn draw(column: &Column, scale: &Scale, left: f64, width: f64, is_labeled: bool) -> Markup {
+fn draw(column: &Column, scale: &Scale, left: f64, width: f64) -> Markup {
     let height = PLOT_TOP + PLOT_HEIGHT + PLOT_BOTTOM;
-    let under = PLOT_TOP + PLOT_HEIGHT + 16;
     let is_cut = column.total() > scale.max();
     html! {
         @if !column.series.is_empty() {
@@ -151,9 +165,6 @@ fn draw(column: &Column, scale: &Scale, left: f64, width: f64, is_labeled: bool)
         }
         @if column.is_marked {
             text.mark x=(percent(left + width / 2.0)) y=(rounded(scale.y(column.total().min(scale.max())) - 4.0)) { "×" }
-        }
-        @if is_labeled && !column.label.is_empty() {
-            text x=(percent(left + width / 2.0)) y=(under) { (column.label) }
         }
     }
 }

@@ -99,11 +99,12 @@ pub(crate) fn truncate(text: &str, bytes_max: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default()))
 }
 
-/// A message as a sentence: with a capital letter and a full stop. A key or a parameter at the beginning keeps its spelling.
+/// A message as a sentence: with a capital letter and a full stop. A key, a file name or a parameter at the beginning keeps its spelling.
 pub(crate) fn sentence(message: &str) -> String {
     let first_word = message.split_whitespace().next().unwrap_or_default();
     let end = if message.ends_with(['.', '!', '?']) { "" } else { "." };
-    if first_word.contains(['/', '_', '=', '`']) {
+    let is_file_name = first_word.trim_end_matches(['.', '…']).contains('.');
+    if is_file_name || first_word.contains(['/', '_', '=', '`']) {
         return format!("{message}{end}");
     }
     capitalize(message) + end

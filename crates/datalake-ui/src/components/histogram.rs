@@ -25,12 +25,15 @@ pub(crate) fn card(dataset: &Dataset, histogram: &Histogram) -> Markup {
         file: dataset.files().first().map(labels::file_in_sentence),
     };
     let bins = &histogram.bins;
-    let columns: Vec<Option<chart::Column>> = bins.iter().map(|bin| (bin.rows() > 0).then(|| chart.column(bin))).collect();
+    let columns: Vec<Option<chart::Column>> = bins.iter().map(|bin| Some(chart.column(bin))).collect();
     let id = format!("chart-{}", labels::name(dataset, histogram.column));
     let unit = format!("{} by {}", dataset.title(), labels::column_in_sentence(dataset, histogram.column));
     let axes = Axes {
         unit: &unit,
-        labels: Labels::Fitting,
+        labels: match bins.iter().any(|bin| bin.from != bin.to) {
+            true => Labels::FittingAtEdges,
+            false => Labels::Fitting,
+        },
         height: Height::Full,
     };
     html! {
@@ -69,6 +72,11 @@ impl Chart<'_> {
     }
 
     fn column(&self, bin: &Bin) -> chart::Column {
+        // Short labels, so that many fit.
+        let start = bin.from.to_string();
+        if bin.rows() == 0 {
+            return chart::Column::label_only(start);
+        }
         let rows = labels::counted_rows(self.dataset, bin.rows());
         let label = labels::column(self.dataset, self.column);
         let with = match &self.file {
@@ -78,7 +86,7 @@ impl Chart<'_> {
         chart::Column {
             href: self.href(bin),
             title: format!("{label} {}: {rows}{with}", range(bin)),
-            label: range(bin),
+            label: start,
             series: match self.file {
                 Some(_) => vec![("with", bin.with_file), ("without", bin.without_file)],
                 None => vec![("with", bin.rows())],
@@ -159,6 +167,23 @@ mod tests {
         let bins = Vec::new();
         let empty = card(Dataset::users(), &Histogram { column, bins }).into_string();
         assert!(empty.contains("No values to show"), "{empty}");
+    }
+
+    #[test]
+    fn axis_has_labels_of_empty_bars_as_well() {
+        let from = |tenths: u32| Value::Number(f64::from(40 + tenths) / 10.0);
+        let bins: Vec<Bin> = (0..20).map(|index| bin(from(index), from(index + 1), 0)).collect();
+        let bins = { bins.into_iter().enumerate() }
+            .map(|(index, bin)| Bin {
+                without_file: u64::from(index == 7),
+                ..bin
+            })
+            .collect();
+        let column = Column::named(&orders(), "total").unwrap();
+        let text = card(&orders(), &Histogram { column, bins }).into_string();
+        let labels = text.split("y=\"208\">").skip(1).count();
+        assert!((4..=9).contains(&labels), "{labels} labels: {text}");
+        assert!(text.contains("<text x=\"0.00%\" y=\"208\">4</text>"), "{text}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use datalake_api::rows::format::Format;
 use datalake_core::{
-    dataset::{ColumnType, Dataset, DerivedFunction, FileColumn, Origin},
+    dataset::{ColumnType, Dataset, DerivedFunction, FileColumn, Origin, SourceFormat},
     query::column::Column,
 };
 
@@ -54,6 +54,15 @@ pub(crate) fn files_in_sentence(dataset: &Dataset) -> Option<[String; 2]> {
     }
 }
 
+/// A source within a sentence, in the singular and in the plural.
+pub(crate) fn sources_in_sentence(dataset: &Dataset) -> [&'static str; 2] {
+    match dataset.format() {
+        SourceFormat::Csv => ["CSV file", "CSV files"],
+        SourceFormat::Json => ["JSON file", "JSON files"],
+        SourceFormat::KeyOnly => ["source", "sources"],
+    }
+}
+
 /// Why an earlier version has no files; empty if the dataset has none.
 pub(crate) fn kept_files(dataset: &Dataset) -> String {
     match files_in_sentence(dataset) {
@@ -92,9 +101,12 @@ pub(crate) fn title_columns(dataset: &Dataset) -> impl Iterator<Item = usize> {
     columns.take_while(move |(_, column)| is_title(column)).map(|(index, _)| index)
 }
 
-/// The columns of a table by default, in the order of responses.
+/// The columns of a table by default, in the order of responses: the first image file, and the first others that fit.
 pub(crate) fn default_columns(dataset: &Dataset) -> impl Iterator<Item = Column> {
-    Column::all(dataset).take(COLUMNS_MAX)
+    let image = image_file(dataset).map(Column::File);
+    let others = Column::all(dataset).filter(|column| Some(*column) != image);
+    let others: Vec<Column> = others.take(COLUMNS_MAX - usize::from(image.is_some())).collect();
+    Column::all(dataset).filter(move |column| Some(*column) == image || others.contains(column))
 }
 
 /// What is computed on a day, within a sentence; none if no column depends on it.
@@ -199,6 +211,22 @@ mod tests {
             ["1 user", "2,000 users"]
         );
         assert_eq!(files_in_sentence(&orders()), Some(["invoice".to_owned(), "invoices".to_owned()]));
+    }
+
+    #[test]
+    fn image_is_a_default_column_of_a_dataset_with_many_columns() {
+        let many: String = (10..30).map(|number| format!("c{number} = 'string'\n")).collect();
+        let text = format!(
+            "source.key = 'p/{{id}}.csv'\n[columns]\n{many}[files.scan]\nkey = 'p/{{id}}.pdf'\ntypes = ['application/pdf']\n[files.photo]\n\
+             key = 'p/{{id}}.png'\ntypes = ['image/png']\n"
+        );
+        let dataset = Dataset::parse(&text).unwrap();
+        let columns: Vec<Column> = default_columns(&dataset).collect();
+        assert_eq!(
+            (columns.len(), columns.first(), columns.last()),
+            (12, Some(&Column::KEY), Some(&Column::File(1)))
+        );
+        assert_eq!(default_columns(Dataset::users()).count(), Column::all(Dataset::users()).count());
     }
 
     #[test]

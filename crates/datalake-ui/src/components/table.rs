@@ -44,7 +44,8 @@ impl<'a> Column<'a> {
             ColumnType::Title => "title",
             ColumnType::Text => "wrap",
             ColumnType::Badge | ColumnType::Word => "nowrap",
-            ColumnType::Number | ColumnType::Change(_) => "number",
+            ColumnType::Number => "number",
+            ColumnType::Change(_) => "number change",
         }
     }
 
@@ -119,8 +120,8 @@ mod tests {
     #[test]
     fn zeros_are_marked() {
         let added = Column::new("Added", ColumnType::Change("+"));
-        check(added.count(Some(1_200)), "<td class=\"number\" data-label=\"+\">1,200</td>");
-        check(added.count(Some(0)), "<td class=\"number zero\" data-label=\"+\">0</td>");
+        check(added.count(Some(1_200)), "<td class=\"number change\" data-label=\"+\">1,200</td>");
+        check(added.count(Some(0)), "<td class=\"number change zero\" data-label=\"+\">0</td>");
         check(added.count(None), "<td class=\"number zero\" data-label=\"+\">–</td>");
     }
 }

@@ -27,10 +27,11 @@ pub(crate) fn short(value: ValueRef<'_>) -> Markup {
     }
 }
 
-/// A value as text. Milliseconds and seconds since 1970 are shown by their day.
+/// A value as text. Milliseconds and seconds since 1970 are shown by their day, and other instants exactly.
 pub(crate) fn text(value: ValueRef<'_>) -> Cow<'_, str> {
     match value {
         ValueRef::Text(text) => text.into(),
+        ValueRef::DateTime(_) => instant(value).map_or_else(|| value.to_string(), exact).into(),
         ValueRef::EpochMs(_) | ValueRef::EpochS(_) => day(value).into(),
         _ => value.to_string().into(),
     }
@@ -44,8 +45,16 @@ pub(crate) fn compared<'a>(before: Option<ValueRef<'a>>, after: Option<ValueRef<
     }
     [before, after].map(|value| {
         let value = value?;
-        Some(instant(value).map_or_else(|| text(value), |at| at.to_string().into()))
+        Some(instant(value).map_or_else(|| text(value), |at| exact(at).into()))
     })
+}
+
+/// An instant in the form of [`utc`], with its seconds unless it is a whole minute.
+fn exact(at: Timestamp) -> String {
+    match at.as_microsecond() % 60_000_000 {
+        0 => utc(at),
+        _ => format!("{} UTC", at.strftime("%Y-%m-%d %H:%M:%S%.f")),
+    }
 }
 
 fn day(value: ValueRef<'_>) -> String {
@@ -84,6 +93,13 @@ mod tests {
     }
 
     #[test]
+    fn instants_are_exact_texts_in_the_form_of_lists() {
+        let texts = [0, 1_000_000, 1].map(|microseconds| text(ValueRef::DateTime(microseconds)).into_owned());
+        let expected = ["1970-01-01 00:00 UTC", "1970-01-01 00:00:01 UTC", "1970-01-01 00:00:00.000001 UTC"];
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
     fn instants_of_one_day_are_compared_with_their_times() {
         let check = |before, after, expected: [Option<&str>; 2]| {
             let texts = compared(before, after);
@@ -92,7 +108,7 @@ mod tests {
         let at = |number| Some(ValueRef::EpochMs(number));
         check(at(0), at(86_400_000), [Some("1970-01-01"), Some("1970-01-02")]);
         check(None, at(1), [None, Some("1970-01-01")]);
-        check(at(0), at(1_000), [Some("1970-01-01T00:00:00Z"), Some("1970-01-01T00:00:01Z")]);
+        check(at(0), at(1_000), [Some("1970-01-01 00:00 UTC"), Some("1970-01-01 00:00:01 UTC")]);
         check(at(5), at(5), [Some("1970-01-01"), Some("1970-01-01")]);
         check(Some(ValueRef::Text("Ada")), Some(ValueRef::Text("Bea")), [Some("Ada"), Some("Bea")]);
     }

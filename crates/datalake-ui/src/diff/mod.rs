@@ -1,5 +1,6 @@
 //! The comparison of two versions of the table.
 
+pub(crate) mod columns;
 pub(crate) mod model;
 pub(crate) mod table;
 mod view;
@@ -14,8 +15,12 @@ use axum::{
 use datalake_table::memory::difference::Difference;
 
 use crate::{
-    diff::model::Changes,
-    page::{context::PageContext, html_page::HtmlPage, layout::View},
+    diff::{columns::OtherColumns, model::Changes, view::Comparison},
+    page::{
+        context::PageContext,
+        html_page::HtmlPage,
+        layout::{Frame, View},
+    },
 };
 use datalake_api::{
     problem::Problem,
@@ -48,7 +53,7 @@ impl<S: Send + Sync> FromRequestParts<S> for VersionPair {
     }
 }
 
-/// The rows that differ between two versions.
+/// The rows that differ between two versions, or their columns if those differ.
 pub(crate) async fn show(
     context: PageContext,
     VersionPair { since, until }: VersionPair,
@@ -63,10 +68,23 @@ pub(crate) async fn show(
     let before = versions.at(since, latest, now).await?;
     let (since, until) = (before.version().facts(), after.version().facts());
     let title = format!("Changes from version {} to {}", since.number, until.number);
-    let api = table::api_address(since.number, until.number);
-    let frame = context.frame(View::Changes, &title).api(api);
-    let difference = Difference::between(&before, &after);
-    let changes = Changes::first_of(difference, Arc::clone(after.dataset()), ROWS_MAX, &read_at.scan_pool).await?;
-    let main = view::markup(&title, &since, &until, &changes, context.now);
-    Ok((read_at.with_snapshot(after).freshness_headers(), HtmlPage(frame.page(&main))).into_response())
+    let frame = context.frame(View::Changes, &title);
+    let comparison = Comparison {
+        title: &title,
+        dataset: after.dataset(),
+        since: &since,
+        until: &until,
+        now: context.now,
+    };
+    let page = match OtherColumns::between(&before, &after) {
+        // The API does not compare such versions either.
+        Some(other) => Frame { api: None, ..frame }.page(&comparison.of_columns(&other)),
+        None => {
+            let difference = Difference::between(&before, &after);
+            let changes = Changes::first_of(difference, Arc::clone(after.dataset()), ROWS_MAX, &read_at.scan_pool).await?;
+            let api = table::api_address(since.number, until.number);
+            frame.api(api).page(&comparison.of_rows(&changes))
+        }
+    };
+    Ok((read_at.with_snapshot(after).freshness_headers(), HtmlPage(page)).into_response())
 }

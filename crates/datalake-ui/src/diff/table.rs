@@ -10,7 +10,9 @@ use maud::{Markup, html};
 
 use crate::{
     components::{
-        self, labels, stored_values,
+        self,
+        format::counted,
+        labels, stored_values,
         table::{self, Column, ColumnType},
         value,
     },
@@ -50,7 +52,7 @@ pub(crate) fn table(changes: &Changes, since: u64, until: u64) -> Markup {
         }
         @if changes.has_more {
             p #more-changes {
-                "The first " (changes.rows.len()) " rows by " (dataset.entity()) " ID are shown. " a href=(api.as_str()) { "All rows as NDJSON" } "."
+                "Only the first " (counted(datalake_core::count::count(changes.rows.len()), "row", "rows")) " by " (dataset.entity()) " ID. " a href=(api.as_str()) { "All rows as NDJSON" } "."
             }
         }
         p.small.muted {

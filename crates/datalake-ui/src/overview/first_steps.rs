@@ -33,7 +33,7 @@ pub(super) fn card(dataset: &Dataset, lake: Option<&LakeLabel>, active: Option<&
                 li {
                     h3 { "Add sources" }
                     p {
-                        "Put one CSV file per " (entity) " into " code.wrap { (folder) } ", named by the " (entity) "'s ID, for example "
+                        "Put one " (labels::sources_in_sentence(dataset)[0]) " per " (entity) " into " code.wrap { (folder) } ", named by the " (entity) "'s ID, for example "
                         code { (file_name(dataset.key())) } "."
                         @for file in dataset.files() {
                             " " (article(&labels::file_in_sentence(file))) " is optional: " code { (file_name(&file.key)) } "."

@@ -196,7 +196,7 @@ fn last_run(run: &Run, now: Timestamp) -> Markup {
 /// The sources that the last successful run found. Other runs may not have listed all sources.
 fn sources(runs: &[Run], dataset: &Dataset) -> Markup {
     let succeeded = |run: &&Run| run.state.outcome() == Some(RunOutcome::Succeeded);
-    let files = labels::files_in_sentence(dataset);
+    let (files, [source, sources]) = (labels::files_in_sentence(dataset), labels::sources_in_sentence(dataset));
     let report = runs.iter().filter(succeeded).find_map(|run| run.report.as_deref());
     html! {
         section.card aria-labelledby="sources" {
@@ -207,11 +207,11 @@ fn sources(runs: &[Run], dataset: &Dataset) -> Markup {
             @if let Some(report) = report {
                 @let counts = &report.counts;
                 dl.properties {
-                    dt { "CSV files" } dd { (number(counts.csv_listed)) }
+                    dt { (capitalize(sources)) } dd { (number(counts.csv_listed)) }
                     @if let Some([_, files]) = &files { dt { (capitalize(files)) } dd { (number(counts.images_listed)) } }
                     dt { "Read by that run" }
                     dd {
-                        (counted(counts.csv_read, "CSV file", "CSV files"))
+                        (counted(counts.csv_read, source, sources))
                         @if let Some([file, files]) = &files { ", " (counted(counts.images_read, file, files)) }
                     }
                     dt { "Normalized" } dd { (number(counts.normalized)) }

@@ -55,7 +55,7 @@ pub(super) fn markup(rows: &Rows, trends: &Trends, lake: &LakeStatus, now: Times
                 a href=(links::VERSIONS) { "version " (version.number()) } ", published " (relative_time(version.committed_at(), now))
             }))
             (statistic("rejects-open", "Rejected sources", &html! { a href=(links::REJECTS) { (number(snapshot.rejected_count())) } }, &html! {
-                @if snapshot.rejected_count() > 0 { "last valid rows are kept" } @else { "all sources accepted" }
+                @if snapshot.rejected_count() > 0 { "last valid rows, if any, are kept" } @else { "all sources accepted" }
                 @if snapshot.ignored_count() > 0 { " · " (number(snapshot.ignored_count())) " ignored" }
                 (trends.rejects_sparkline())
             }))
@@ -81,7 +81,9 @@ fn spread(name: &str, values: &ColumnStatistics) -> Markup {
 /// A number with one decimal, or with as many as a small number needs to be right to a twentieth.
 fn decimal(number: Option<f64>) -> String {
     const DECIMALS_MAX: usize = 12;
-    let Some(number) = number else { return "–".to_owned() };
+    let Some(number) = number.filter(|number| number.is_finite()) else {
+        return "–".to_owned();
+    };
     let rounded = (1..=DECIMALS_MAX).map(|decimals| format!("{number:.decimals$}"));
     let is_close = |text: &String| {
         text.parse::<f64>()
@@ -109,6 +111,6 @@ mod tests {
     fn averages_have_as_many_decimals_as_needed() {
         let texts = [33.5, 1_234.0, 0.0, -0.014, 1e-30].map(|number| decimal(Some(number)));
         assert_eq!(texts, ["33.5", "1234.0", "0.0", "-0.014", "1e-30"]);
-        assert_eq!(decimal(None), "–");
+        assert_eq!([None, Some(f64::INFINITY), Some(f64::NAN)].map(decimal), ["–"; 3]);
     }
 }

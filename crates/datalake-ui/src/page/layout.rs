@@ -128,6 +128,9 @@ const OTHER_KEYS: [(&str, &str); 3] = [
     ("?", "Keyboard shortcuts"),
 ];
 
+/// How many characters fit into the search box.
+const SEARCH_LABEL_CHARS_MAX: usize = 18;
+
 /// The version of the product, in the footer.
 const PRODUCT: &str = concat!("datalake ", env!("CARGO_PKG_VERSION"));
 
@@ -309,8 +312,10 @@ impl Frame<'_> {
     fn search_box(&self, text: &str) -> Markup {
         let is_filter = self.view == View::Rows;
         let label = format!("Search {}", labels::rows(self.dataset));
+        let is_short = label.chars().count() <= SEARCH_LABEL_CHARS_MAX;
+        let placeholder = if is_short { label.as_str() } else { "Search" };
         let input = html! {
-            input #search type="search" name=(SEARCH) value=(text) placeholder=(label) aria-label={ (label) " by ID or text" }
+            input #search type="search" name=(SEARCH) value=(text) placeholder=(placeholder) aria-label={ (label) " by ID or text" }
                 autocomplete="off" spellcheck="false" form=[is_filter.then_some(filter_form::ID)];
         };
         html! {

@@ -85,12 +85,12 @@ fn note_of_kind(dataset: &Dataset, kind: ExclusionKind) -> Markup {
             ExclusionKind::Rejected => {
                 "The content is invalid. The last valid row"
                 @for file in dataset.files() { " or " (labels::file_in_sentence(file)) }
-                " of the " (dataset.entity()) " is still served."
+                " of the " (dataset.entity()) ", if there is one, is still served."
             },
             ExclusionKind::Ignored => {
                 "The object is not a source: its name is not " (name(dataset.key().as_str()))
                 @for file in dataset.files() { " or " (name(file.key.as_str())) }
-                @if !dataset.files().is_empty() { ", or it has no CSV" }
+                @if !dataset.files().is_empty() { ", or it has no " (labels::sources_in_sentence(dataset)[0]) }
                 ". No " (dataset.entity()) " is affected."
             },
         }
@@ -180,13 +180,18 @@ fn served(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest) 
     let row = open.user_id.as_ref().and_then(|user_id| snapshot.row(user_id.as_str()));
     let is_rejected = open.kind() == ExclusionKind::Rejected;
     let what = explain::served(snapshot.dataset(), open, row);
+    let is_served = !what.starts_with("no ");
     html! {
         @match (row, &open.user_id) {
             (Some(row), _) => {
-                @if is_rejected { "Still served: " (what) " of " } @else { "This file is not accepted; other files provide the row of " }
-                a href=(request.row_href(row.user_id)) { (mention(row, TEXT_BYTES_MAX)) } "."
+                @let link = html! { a href=(request.row_href(row.user_id)) { (mention(row, TEXT_BYTES_MAX)) } };
+                @match (is_rejected, is_served) {
+                    (true, true) => { "Still served: " (what) " of " (link) "." },
+                    (true, false) => { "Not served: " (link) " has " (what) "." },
+                    (false, _) => { "This file is not accepted; other files provide the row of " (link) "." },
+                }
             },
-            (None, Some(user_id)) if is_rejected => { "Still served: " (what) " of " (snapshot.dataset().entity()) " " (user_id) "." },
+            (None, Some(user_id)) if is_rejected => { "Not served: " (snapshot.dataset().entity()) " " (user_id) " has no row." },
             _ => "No row is affected.",
         }
     }

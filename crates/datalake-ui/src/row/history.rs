@@ -119,6 +119,7 @@ fn row(
                     @let previous = older.filter(|older| older.row.is_some());
                     @for (column, cell) in values { (cell.cell(&value(dataset, *column, state, row, previous))) }
                 }
+                None if values.is_empty() => {}
                 None => td.muted colspan=(values.len()) { "no row" },
             }
             (RUN.cell(&html! { @if let Some(run_id) = state.run_id { (run::link(run_id)) } @else { span.muted { "another engine" } } }))

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use crate::{
     components::{
         self,
-        format::{counted, relative_time, truncate},
+        format::{capitalize, counted, relative_time, truncate},
         labels, run,
         table::{self, ColumnType},
     },
@@ -62,7 +62,7 @@ fn details(dataset: &Dataset, explanation: &ExplanationDocument<'_>, now: Timest
                 summary { "Details" }
                 p.wrap { (components::prose(&explanation.summary)) }
                 dl.properties.sources {
-                    @if let Some(csv) = &explanation.csv { (source("CSV", csv, now)) }
+                    @if let Some(csv) = &explanation.csv { (source(&capitalize(labels::sources_in_sentence(dataset)[0]), csv, now)) }
                     @if let Some(image) = &explanation.image { (source(&dataset.files().first().map_or_else(|| "File".to_owned(), labels::file), image, now)) }
                     @if let Some(run_id) = explanation.run_id { dt { "Run" } dd { (run::id(run_id)) } }
                 }
@@ -80,7 +80,7 @@ fn field(dataset: &Dataset, value: &ValueDocument<'_>, explanation: &Explanation
         tr data-column=(value.column) {
             (name.cell(&html! { (label) }))
             (origin.cell(&html! {
-                @match column { Some(column) => (read_from(dataset, column, explanation)), None => { "CSV field " code { (value.column) } } }
+                @match column { Some(column) => (read_from(dataset, column, explanation)), None => { "field " code { (value.column) } } }
                 details.rule id={ "rule-" (value.column) } { summary aria-label={ "Rule of " (label) } { "?" } (components::prose(&value.rule)) }
             }))
             (stored.cell(&html! { @if let Some(text) = in_table(value.column, explanation) { code.wrap { (truncate(&text, VALUE_BYTES_MAX)) } } }))
@@ -95,7 +95,7 @@ fn read_from(dataset: &Dataset, column: Column, explanation: &ExplanationDocumen
         @match column {
             Column::Value(index) => @match &dataset.columns()[index].origin {
                 Origin::Key(_) => { "name of " code.wrap { (key(&explanation.csv).unwrap_or_default()) } },
-                Origin::Content(name) => { "CSV field " code { (name) } },
+                Origin::Content(name) => { (labels::sources_in_sentence(dataset)[0].trim_end_matches("file")) "field " code { (name) } },
             },
             // The explanation has the object of the first file.
             Column::File(0) => @match key(&explanation.image) {

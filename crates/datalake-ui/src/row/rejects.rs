@@ -27,7 +27,7 @@ pub(crate) fn card(page: &RowPage<'_>) -> Markup {
                     a.small href=(page.time_travel.without(&["on"]).address(links::REJECTS)) { "All rejects" }
                 }
                 ol.rejects {
-                    @for reject in rejects { (reject_card(page.dataset, &reject.reject).item(&note(reject, page.now))) }
+                    @for reject in rejects { (reject_card(page.dataset, &reject.reject).item(&note(page.dataset, reject, page.now))) }
                 }
             }
         }
@@ -50,10 +50,15 @@ fn reject_card<'a>(dataset: &'a Dataset, reject: &'a RejectDocument<'_>) -> Reje
     }
 }
 
-fn note(OpenRejectDocument { reject, served }: &OpenRejectDocument<'_>, now: Timestamp) -> Markup {
+fn note(dataset: &Dataset, OpenRejectDocument { reject, served }: &OpenRejectDocument<'_>, now: Timestamp) -> Markup {
+    let what = html! { span data-served { (served) } };
     html! {
         "First " (reject.kind) " " (time(&reject.since, now)) " by run " (run::link(reject.run_id)) ". "
-        @if reject.kind == "rejected" { "Still served: " span data-served { (served) } "." } @else { "No row is affected." }
+        @match (reject.kind, served.starts_with("no ")) {
+            ("rejected", true) => { "Not served: the " (dataset.entity()) " has " (what) "." },
+            ("rejected", false) => { "Still served: " (what) "." },
+            _ => "No row is affected.",
+        }
     }
 }
 

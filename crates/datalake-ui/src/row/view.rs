@@ -150,6 +150,7 @@ fn value_of(column: Column, row: &Row, page: &RowPage<'_>) -> Markup {
             (RowValue::Value(value @ (ValueRef::EpochMs(number) | ValueRef::EpochS(number))), _) => dd data-column=(name) data-value=(number) {
                 time { (value::text(value)) } " " span.muted { "(" (name) " " (number) ")" }
             },
+            (RowValue::Value(value @ ValueRef::DateTime(_)), _) => dd data-column=(name) { time { (value::text(value)) } },
             (RowValue::Value(ValueRef::Date(day)), _) => dd data-column=(name) { time { (day.date()) } },
             (RowValue::Value(ValueRef::Text(text)), _) => dd data-column=(name) { bdi { (text) } },
             (RowValue::Value(value), _) => dd data-column=(name) { (value) },

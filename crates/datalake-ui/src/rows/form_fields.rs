@@ -5,6 +5,8 @@ use datalake_core::{
     query::{column::Column, search::SEARCH},
 };
 
+use crate::page::query::Query;
+
 /// Most columns with a field for a range, so that the form fits above the rows.
 const RANGES_MAX: usize = 3;
 
@@ -20,6 +22,22 @@ pub(crate) fn file_parameter(file: &FileColumn) -> String {
 pub(crate) fn ranges(dataset: &Dataset) -> impl Iterator<Item = Column> {
     let columns = dataset.stats().iter().filter_map(|name| Column::named(dataset, name));
     columns.take(RANGES_MAX)
+}
+
+/// All columns with bounds: those of [`ranges`], then the others.
+pub(crate) fn all_ranges(dataset: &Dataset) -> Vec<Column> {
+    let first: Vec<Column> = ranges(dataset).collect();
+    let others = Column::all(dataset).filter(|column| column.is_ordered(dataset) && !first.contains(column));
+    first.iter().copied().chain(others).collect()
+}
+
+/// The columns with a range in the form of a query: those of [`ranges`], and others that the query bounds.
+pub(crate) fn shown_ranges(dataset: &Dataset, query: &Query) -> Vec<Column> {
+    let first = ranges(dataset).count();
+    let is_bounded = |column: Column| bounds(dataset, column).iter().any(|name| query.get(name).is_some());
+    let columns = all_ranges(dataset).into_iter().enumerate();
+    let shown = columns.filter(|(index, column)| *index < first || is_bounded(*column));
+    shown.map(|(_, column)| column).collect()
 }
 
 /// The parameters of the bounds of a column.
@@ -101,6 +119,22 @@ mod tests {
         let users = Dataset::users();
         assert_eq!(names(users, &mut ranges(users)), ["age"]);
         assert_eq!(names(users, &mut choices(users)), [""; 0]);
+    }
+
+    #[test]
+    fn bounded_column_has_a_range() {
+        let orders = orders();
+        let check = |pairs: &[(&str, &str)], expected: &[&str]| {
+            let shown = shown_ranges(&orders, &Query::new(pairs.iter().copied()));
+            let names: Vec<_> = shown.iter().map(|column| column.name(&orders).to_string()).collect();
+            assert_eq!(names, expected, "{pairs:?}");
+        };
+        check(&[("min_total", "1")], &["quantity", "total", "density"]);
+        check(&[("max_ordered", "x")], &["quantity", "total", "density", "ordered"]);
+        check(
+            &[("min_customer", "a"), ("max_paid_at", "")],
+            &["quantity", "total", "density", "paid_at"],
+        );
     }
 
     #[test]

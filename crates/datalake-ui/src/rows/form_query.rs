@@ -38,7 +38,7 @@ struct Fields<'a> {
     version: &'a str,
     as_of: &'a str,
     view: &'a str,
-    /// Parameters that the form does not have. Unless they are filters without a field, the API rejects them.
+    /// Parameters that the form does not have, which the API rejects.
     others: Vec<(&'a str, &'a str)>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
             dataset,
             search: "",
             files: dataset.files().iter().map(form_fields::file_parameter).map(field).collect(),
-            ranges: form_fields::ranges(dataset).map(range).collect(),
+            ranges: form_fields::all_ranges(dataset).into_iter().map(range).collect(),
             choices: form_fields::choices(dataset)
                 .map(|column| field(form_fields::choice_field(dataset, column)))
                 .collect(),

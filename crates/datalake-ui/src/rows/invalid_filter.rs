@@ -28,9 +28,9 @@ use datalake_api::{
     request::cursor::CURSOR,
 };
 
-/// The page with the status of the API's response. A problem that no field of the form causes is returned.
-pub(crate) fn page(context: &PageContext, problem: Problem) -> Result<Response, Problem> {
-    let dataset = &*context.dataset;
+/// The page with the status of the API's response. A problem that no field of the form causes is returned. `dataset` is the declaration of the requested
+/// version.
+pub(crate) fn page(context: &PageContext, dataset: &Dataset, problem: Problem) -> Result<Response, Problem> {
     let query = Query::of_address(&context.address);
     let Some(error) = validation_error(dataset, &problem, &query) else {
         return Err(problem);

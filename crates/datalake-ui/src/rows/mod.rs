@@ -35,16 +35,20 @@ pub(crate) async fn show(
     let request = match request {
         Ok(request) => request,
         Err(RequestError::Redirect(redirect)) => return Ok(redirect.into_response()),
-        Err(RequestError::Invalid(error)) => return invalid_filter::page(&context, Problem::Parameter(error)),
-    };
-    let dataset = read_at.as_ref().map_or(&request.newest, |read_at| read_at.snapshot.dataset());
-    let rows = match request.rows(dataset) {
-        Ok(rows) => rows,
-        Err(error) => return invalid_filter::page(&context, Problem::Parameter(error)),
+        Err(RequestError::Invalid(error)) => return invalid_filter::page(&context, &context.dataset, Problem::Parameter(error)),
     };
     let read_at = match read_at {
         Ok(read_at) => read_at,
-        Err(problem) => return invalid_filter::page(&context, problem),
+        Err(problem) => {
+            // An invalid filter is reported first.
+            let problem = request.rows(&context.dataset).err().map_or(problem, Problem::Parameter);
+            return invalid_filter::page(&context, &context.dataset, problem);
+        }
+    };
+    let dataset = read_at.snapshot.dataset();
+    let rows = match request.rows(dataset) {
+        Ok(rows) => rows,
+        Err(error) => return invalid_filter::page(&context, dataset, Problem::Parameter(error)),
     };
     let RowsRequest {
         view_mode,

@@ -1,6 +1,6 @@
 //! The parsed request for the list of rows.
 
-use std::{num::NonZeroU16, sync::Arc};
+use std::num::NonZeroU16;
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -56,10 +56,8 @@ impl ViewMode {
     }
 }
 
-/// The request. The parameters of the API are parsed when it is known which version is read.
+/// A request. Which of its filters are valid depends on the version that it reads.
 pub(crate) struct RowsRequest {
-    /// The declaration of the latest version.
-    pub(crate) newest: Arc<Dataset>,
     pairs: QueryString,
     pub(crate) view_mode: ViewMode,
     /// The number of the page to go to, from 1.
@@ -98,8 +96,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RequestError> {
         let pairs = QueryString::of(parts)?;
-        let dataset = TableWatch::from_ref(state).dataset();
         if pairs.get(FORM).is_some() {
+            let dataset = TableWatch::from_ref(state).dataset();
             let address = form_query::to_api_query(&dataset, pairs.iter()).address(links::ROWS);
             return Err(RequestError::Redirect(Redirect::to(&address)));
         }
@@ -111,7 +109,6 @@ where
         let view_mode = pairs.get(VIEW).map(ViewMode::parse).transpose()?.unwrap_or_default();
         let page_number = pairs.get(PAGE).map(page_number).transpose()?;
         Ok(Self {
-            newest: dataset,
             view_mode,
             page_number,
             query: Query::new(pairs.iter()).without(&[PAGE]),
@@ -121,7 +118,7 @@ where
 }
 
 impl RowsRequest {
-    /// The rows, by the declaration of the version that is read: another version may have other columns.
+    /// The filters, parsed by the declaration of the version that they select rows of.
     pub(crate) fn rows(&self, dataset: &Dataset) -> Result<DataQuery, QueryError> {
         let mut rows = DataQuery::parse(dataset, &self.pairs.without(&[VIEW, PAGE]), links::ROWS)?;
         rows.query.limit = Some(limit(rows.query.limit)?);

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     components::run,
-    diff::model::Changes,
+    diff::{columns::OtherColumns, model::Changes},
     page::{context::PageContext, html_page::HtmlPage, layout::View},
     run::model::{RunChanges, RunPage},
 };
@@ -120,6 +120,9 @@ async fn changes(versions: &Versions, scan_pool: &ScanPool, report: &RunReport) 
         Ok(before) => before,
         Err(error) => return Ok(unavailable(&error)),
     };
+    if let Some(columns) = OtherColumns::between(&before, &after) {
+        return Ok(RunChanges::OtherColumns { since, until, columns });
+    }
     let changes = Changes::first_of(
         Difference::between(&before, &after),
         Arc::clone(after.dataset()),

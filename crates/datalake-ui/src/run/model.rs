@@ -7,7 +7,10 @@ use datalake_core::{
 use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
 
-use crate::{diff::model::Changes, page::run_permission::RunPermission};
+use crate::{
+    diff::{columns::OtherColumns, model::Changes},
+    page::run_permission::RunPermission,
+};
 use datalake_api::lake_label::LakeLabel;
 use datalake_runs::run::{Run, RunState};
 
@@ -50,6 +53,8 @@ pub(crate) enum RunChanges {
     FirstVersion { rows: usize },
     /// The run created version `until`, the next after `since`.
     Between { since: u64, until: u64, changes: Changes },
+    /// The run created version `until` with other columns than its predecessor `since`.
+    OtherColumns { since: u64, until: u64, columns: OtherColumns },
     /// The rows of one of the versions are no longer available.
     Expired,
     /// The versions are being read, or the store cannot be read now.

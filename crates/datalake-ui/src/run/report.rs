@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(crate) fn statistics(report: &RunReport, dataset: &Dataset) -> Markup {
-    let counts = &report.counts;
+    let (counts, [source, sources]) = (&report.counts, labels::sources_in_sentence(dataset));
     let statistic = |name: &str, label: &str, value: &str, note: &Markup| {
         html! {
             div.statistic {
@@ -27,7 +27,7 @@ pub(crate) fn statistics(report: &RunReport, dataset: &Dataset) -> Markup {
     };
     let read = html! {
         @if is_read_known(report) {
-            (counted(counts.csv_read, "CSV file", "CSV files"))
+            (counted(counts.csv_read, source, sources))
             @if let Some([file, files]) = labels::files_in_sentence(dataset) { " and " (counted(counts.images_read, &file, &files)) }
             " read"
         }
@@ -79,6 +79,7 @@ fn total(requests: &Requests) -> u64 {
 /// All counts and store requests.
 pub(crate) fn counts(report: &RunReport, dataset: &Dataset) -> Markup {
     let (counts, requests) = (&report.counts, &report.requests);
+    let sources = capitalize(labels::sources_in_sentence(dataset)[1]);
     let read = |count: u64| Some(count).filter(|_| is_read_known(report));
     let totals = [
         count("users", "Rows after the run", Some(counts.users)),
@@ -88,12 +89,12 @@ pub(crate) fn counts(report: &RunReport, dataset: &Dataset) -> Markup {
     let all = [
         vec![
             count("listed", "Objects listed", Some(counts.listed)),
-            count("csv_listed", "CSV files listed", Some(counts.csv_listed)),
+            count("csv_listed", &format!("{sources} listed"), Some(counts.csv_listed)),
         ],
         listed,
         vec![
             count("ignored", "Ignored files", Some(counts.ignored)),
-            count("csv_read", "CSV files read", read(counts.csv_read)),
+            count("csv_read", &format!("{sources} read"), read(counts.csv_read)),
         ],
         files_read,
         vec![

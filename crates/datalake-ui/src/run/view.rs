@@ -31,7 +31,10 @@ pub(crate) fn markup(page: &RunPage<'_>) -> Markup {
         ..
     } = *page;
     let stop_button = run::stop_button(run, permission, origin);
-    let blocked = run.report.as_deref().and_then(|report| report.blocked_deletions.as_ref());
+    let blocked = run
+        .report
+        .as_deref()
+        .and_then(|report| Some((report, report.blocked_deletions.as_ref()?)));
     let subtitle = html! {
         (run::badge(run)) " " (run::id(run.run_id.as_str())) " · "
         @if let Some(mode) = run.mode { (mode_label(mode)) " · " }
@@ -44,10 +47,11 @@ pub(crate) fn markup(page: &RunPage<'_>) -> Markup {
         } @else if let Some(error) = run::error(run, page.dataset) {
             (error_banner(run.state, &error, run.report.as_deref()))
         }
-        @if let Some(blocked) = blocked.filter(|blocked| blocked.count > 0) {
+        @if let Some((report, blocked)) = blocked.filter(|(_, blocked)| blocked.count > 0) {
             @let removals = BlockedRemovals {
                 dataset: page.dataset,
                 run_id: &run.run_id,
+                report,
                 blocked,
                 latest: page.latest,
                 succeeded: page.succeeded,
@@ -153,7 +157,7 @@ fn changes_card(changes: &RunChanges) -> Markup {
         section.card aria-labelledby="changes" {
             header {
                 h2 #changes { "Changes" }
-                @if let RunChanges::Between { since, until, .. } = changes {
+                @if let RunChanges::Between { since, until, .. } | RunChanges::OtherColumns { since, until, .. } = changes {
                     a.small href=(links::changes(*since, *until)) { "Version " (since) " to " (until) }
                 }
             }
@@ -164,6 +168,7 @@ fn changes_card(changes: &RunChanges) -> Markup {
                         "First version: " a href=(links::rows_at_version(0)) { (counted(datalake_core::count::count(*rows), "row", "rows")) } " added."
                     },
                     RunChanges::Between { since, until, changes } => { div data-changes="between" { (table::table(changes, *since, *until)) } },
+                    RunChanges::OtherColumns { columns, .. } => { div data-changes="other-columns" { (columns.markup()) } },
                     RunChanges::Expired => p.muted data-changes="expired" {
                         "Row-level changes are kept for one week after a version is replaced, so they are no longer available. The totals above remain."
                     },

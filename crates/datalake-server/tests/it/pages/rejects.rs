@@ -32,7 +32,7 @@ async fn reject_shows_position_reason_and_effect() {
         "{text}"
     );
     let served = rejects.text("[data-key='src-data/1004.csv'] [data-served]");
-    assert_eq!(served, "Still served: no row of user 1004.");
+    assert_eq!(served, "Not served: user 1004 has no row.");
     rejects.check_link("/page/runs/run-1");
 }
 

@@ -231,6 +231,34 @@ async fn blocked_removals_are_listed_and_can_be_allowed() {
 }
 
 #[tokio::test]
+async fn blocked_removals_of_rejected_sources_advise_to_correct_them_first() {
+    let dir = TempDir::new().unwrap();
+    let (lake, _) = launching("true", dir.path());
+    let missing = blocked(2, 3, &["1000", "1001"]);
+    put_report(&lake, &missing).await;
+    let shown = page(&lake, "/page/runs/run-1").await;
+    assert!(
+        shown
+            .text("#blocked")
+            .contains("The sources of 2 users did not exist. Restore them")
+    );
+    assert!(shown.has("#allow-once button.primary[data-allow]"));
+    let mut rejected = blocked(2, 3, &["1000", "1001"]);
+    rejected.run_id = run_id("run-2");
+    rejected.counts.rejected = 1;
+    rejected.rejects = vec![self::rejected("src-data/1000.csv", "type")];
+    put_report(&lake, &rejected).await;
+    let shown = page(&lake, "/page/runs/run-2").await;
+    let text = shown.text("#blocked");
+    assert!(
+        text.contains("do not exist or are rejected by the declaration. Correct the declaration or the sources first"),
+        "{text}"
+    );
+    assert_eq!(shown.attribute("#blocked p a", "href"), "#sources");
+    assert!(shown.has("#sources") && shown.has("#allow-once button[data-allow]") && !shown.has("#allow-once .primary"));
+}
+
+#[tokio::test]
 async fn blocked_removals_have_names_and_a_link_to_the_rest() {
     let lake = lake_until(3).await;
     let names = ["1"].into_iter().map(str::to_owned);

@@ -28,6 +28,12 @@ fn key_at_the_beginning_of_a_sentence_keeps_its_spelling() {
 }
 
 #[test]
+fn file_name_at_the_beginning_of_a_sentence_keeps_its_spelling() {
+    assert_eq!(sentence("dataset.toml of the lake differs"), "dataset.toml of the lake differs.");
+    assert_eq!(sentence("wait... then retry"), "Wait... then retry.");
+}
+
+#[test]
 fn durations_of_runs() {
     let texts = [0, 999, 1_000, 59_999, 60_000, 3_725_000].map(milliseconds);
     assert_eq!(texts, ["0 ms", "999 ms", "1.0 s", "59.9 s", "1 min 0 s", "62 min 5 s"]);

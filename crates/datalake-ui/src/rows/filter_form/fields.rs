@@ -4,7 +4,10 @@ use datalake_core::{dataset::ColumnType, query::column::Column};
 use maud::{Markup, html};
 
 use crate::{
-    components::{format::number, labels},
+    components::{
+        format::number,
+        labels::{self, ValueType},
+    },
     rows::{
         filter_form::{
             choice_of,
@@ -15,6 +18,9 @@ use crate::{
         request::{LIMIT, LIMITS},
     },
 };
+
+/// How many characters of a label fit after "Any" in a choice on a phone.
+const ANY_LABEL_CHARS_MAX: usize = 9;
 
 /// An option of a choice: its value, its label, and the number of its rows.
 type ChoiceOption = (String, String, Option<u64>);
@@ -83,13 +89,14 @@ pub(crate) fn range(state: &FormState<'_>, column: Column) -> Markup {
         form_fields::mode_field(dataset, column),
         labels::column_in_sentence(dataset, column),
     );
+    let is_short = label.chars().count() <= ANY_LABEL_CHARS_MAX;
     html! {
         div.field.range {
             label for=(field) { (labels::column(dataset, column)) }
             div.controls {
                 select id=(field) name=(field) {
                     @for option in RangeMode::ALL {
-                        option value=(option.as_str()) selected[option == mode] { (option.label()) @if option == RangeMode::Any { " " (label) } }
+                        option value=(option.as_str()) selected[option == mode] { (option.label()) @if option == RangeMode::Any && is_short { " " (label) } }
                     }
                 }
                 (bound(state, column, &min, "min", &format!("Minimum {label}")))
@@ -103,11 +110,14 @@ pub(crate) fn range(state: &FormState<'_>, column: Column) -> Markup {
 
 fn bound(state: &FormState<'_>, column: Column, name: &str, kind: &str, label: &str) -> Markup {
     let value = state.value(name);
+    let is_number = labels::value_type(state.dataset, column) == ValueType::Number;
     let is_integer = column.column_type(state.dataset) == ColumnType::Integer;
     let is_counted = labels::day_of_years(state.dataset, column).is_some();
+    let input_type = if is_number { number_input_type(value) } else { "text" };
     html! {
-        input id=(name) class=(kind) type=(number_input_type(value)) name=(name) value=(value) min=[is_counted.then_some("0")]
-            max=[is_counted.then_some("65535")] step=(if is_integer { "1" } else { "any" }) inputmode=(if is_integer { "numeric" } else { "decimal" })
+        input id=(name) class=(kind) type=(input_type) name=(name) value=(value) min=[is_counted.then_some("0")]
+            max=[is_counted.then_some("65535")] step=[is_number.then_some(if is_integer { "1" } else { "any" })]
+            inputmode=[is_number.then_some(if is_integer { "numeric" } else { "decimal" })]
             aria-label=(label) placeholder=(kind)
             aria-invalid=[state.aria_invalid(name)] aria-describedby=[state.aria_describedby(name)];
     }

@@ -17,7 +17,7 @@ use crate::{
     rows::{
         filter_form::state::FormState,
         filter_labels,
-        form_fields::{self, RowFilter, column_filter, row_filter},
+        form_fields::{self, column_filter, row_filter},
         form_query::{FORM, VIEW},
         request::ViewMode,
     },
@@ -39,10 +39,9 @@ pub(crate) fn form(state: &FormState<'_>) -> Markup {
             form.filters id=(ID) method="get" action=(links::ROWS) data-apply {
                 input type="hidden" name=(FORM) value="users";
                 @if state.view_mode == ViewMode::Gallery { input type="hidden" name=(VIEW) value=(ViewMode::Gallery.as_str()); }
-                @for (name, value) in query.iter().filter(|(name, _)| is_without_field(dataset, name)) { input type="hidden" name=(name) value=(value); }
                 @for index in 0..dataset.files().len() { (fields::file(state, index)) }
                 @for column in form_fields::choices(dataset) { (fields::choice(state, column)) }
-                @for column in form_fields::ranges(dataset) { (fields::range(state, column)) }
+                @for column in form_fields::shown_ranges(dataset, query) { (fields::range(state, column)) }
                 (day(state))
                 div.actions.submit {
                     button.primary type="submit" { "Apply" }
@@ -73,15 +72,7 @@ pub(crate) fn form(state: &FormState<'_>) -> Markup {
 /// Whether the form shows the error of a parameter next to a field.
 pub(crate) fn has_field(dataset: &Dataset, parameter: &str) -> bool {
     const FIELDS: [&str; 7] = [SEARCH, "on", "order", "select", "limit", "version", "as_of"];
-    FIELDS.contains(&parameter) || row_filter(dataset, parameter).is_some() && !is_without_field(dataset, parameter)
-}
-
-/// Whether a parameter is a bound of a column without a range. The form keeps it.
-fn is_without_field(dataset: &Dataset, parameter: &str) -> bool {
-    match row_filter(dataset, parameter) {
-        Some(RowFilter::Least(column) | RowFilter::Greatest(column)) => !form_fields::ranges(dataset).any(|range| range == column),
-        Some(RowFilter::Search | RowFilter::File(_) | RowFilter::Column(..)) | None => false,
-    }
+    FIELDS.contains(&parameter) || row_filter(dataset, parameter).is_some()
 }
 
 /// The column of a choice whose value is this parameter: its first condition of equality.

@@ -77,9 +77,9 @@ fn fields_follow_from_the_declaration() {
         "form=users&state__exact=paid&column=state&operator=exact&value=new",
         "?state=paid&state__exact=new",
     );
-    // A bound without a field is kept.
+    // A column with a bound has a range, although it has none by default.
     check(
-        "form=users&min_ordered=2026-01-01&max_ordered=",
+        "form=users&ordered_mode=highest-from&min_ordered=2026-01-01&max_ordered=",
         "?min_ordered=2026-01-01&max_ordered",
     );
     check("form=users&column=ordered&operator=gt&value=2026-01-01", "?ordered__gt=2026-01-01");
