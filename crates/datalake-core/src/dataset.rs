@@ -111,6 +111,15 @@ impl Dataset {
         &self.title
     }
 
+    /// The rows in the plural within a sentence: `users`. Abbreviations keep their capitals: `PCR plates`.
+    pub fn rows_in_sentence(&self) -> String {
+        let mut characters = self.title.chars();
+        match (characters.next(), characters.clone().next()) {
+            (Some(first), second) if !second.is_some_and(char::is_uppercase) => first.to_lowercase().chain(characters).collect(),
+            _ => self.title.to_string(),
+        }
+    }
+
     /// What one row is, in the singular: `user`.
     pub fn entity(&self) -> &str {
         &self.entity

@@ -232,6 +232,9 @@ pub struct BlockedDeletions {
     pub count: u64,
     /// Users known before the run.
     pub known: u64,
+    /// How many of them have a source that a changed declaration rejects. The sources of the others do not exist.
+    #[serde(default)]
+    pub rejected: u64,
     /// SHA-256, in hexadecimal digits, of all their IDs in byte order, each followed by a line feed. A permission to remove these users names
     /// the run, and is compared by this digest.
     pub digest: String,

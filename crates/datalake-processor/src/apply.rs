@@ -19,7 +19,7 @@ pub(crate) struct RowChanges {
     pub(crate) is_visible: bool,
     /// Users whose linked image was added or replaced, has a new version, or was unlinked.
     pub(crate) image_updates: Vec<UserId>,
-    /// Rows that link other bytes than before.
+    /// Images that are linked, after they were copied if the dataset has copies.
     pub(crate) images_linked: u64,
     pub(crate) added: u64,
     pub(crate) changed: u64,
@@ -41,7 +41,7 @@ pub(crate) fn apply(dataset: &Dataset, old: OldRows<'_>, reads: Vec<UserRead>, i
     for (read, image) in reads.into_iter().zip(images) {
         let old_row = old.rows.get(&read.user_id);
         let is_linked = links_other_bytes(&image, old_row, old.other);
-        changes.images_linked += u64::from(is_linked);
+        changes.images_linked += u64::from(matches!(image, ImageUpdate::Link(_)));
         let mut new = new_row(dataset, old_row.filter(|_| old.other.is_none()), read, image, run_id);
         let is_equal = match (old_row, &new) {
             (Some(old), Some(new)) => is_comparable && old.is_visibly_equal(new) && !is_linked,

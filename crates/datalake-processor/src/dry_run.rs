@@ -22,7 +22,7 @@ use crate::{
     source_changes::{self, Scope},
 };
 
-/// The plan of a run, derived from the listing.
+/// The plan of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DryRun {
     /// The declaration of the sources.
@@ -35,9 +35,11 @@ pub struct DryRun {
     pub steps: Vec<PlannedStep>,
     /// The keys that a run would ignore, with their codes.
     pub ignored: Vec<(String, &'static str)>,
-    /// The guard that would block the run. The guard against rejects applies only after reading.
+    /// The guard that would block the run. Without `effect`, the guard against rejects is not checked.
     pub blocked_by: Option<GuardError>,
-    /// What a changed declaration does to the rows; none if the table has the declaration of the run.
+    /// Whether the declaration differs from that of the version, or from that of the users if there is no table.
+    pub is_other_declaration: bool,
+    /// What such a declaration does to the rows.
     pub effect: Option<DeclarationEffect>,
 }
 
@@ -95,12 +97,27 @@ impl PlannedAction {
     }
 }
 
-/// Lists the sources and compares them with the table, as a run does.
+/// Lists the sources and compares them with the table, as a run does. Reads them if the declaration differs from that of the table.
 pub fn dry_run<'a>(lake: &'a Lake, options: &'a RunOptions) -> LocalBoxFuture<'a, Result<DryRun, RunError>> {
     cancellable(&options.cancel, plan(lake, options)).boxed_local()
 }
 
 async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
+    let mut plan = plan_of_listing(lake, options).await?;
+    if plan.is_other_declaration {
+        let context = RunContext {
+            options,
+            table: Table::new(Arc::clone(&lake.bucket)),
+            dataset: Arc::clone(&plan.dataset),
+        };
+        let (effect, guard) = effect(&context).await?;
+        (plan.effect, plan.blocked_by) = (Some(effect), guard);
+    }
+    Ok(plan)
+}
+
+/// The plan without reading a source.
+pub(crate) async fn plan_of_listing(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
     let progress = options.progress.as_ref();
     progress(Progress::Connecting);
     let table = Table::new(Arc::clone(&lake.bucket));
@@ -122,8 +139,7 @@ async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
         run_at: (options.clock)(),
     };
     let found = source_changes::find(&table, scope, progress).await?;
-    let mut plan = DryRun {
-        dataset: Arc::clone(&dataset),
+    Ok(DryRun {
         version: base.as_ref().map(Version::number),
         listed: found.stats.listed,
         steps: found.users.iter().map(step).collect(),
@@ -133,15 +149,10 @@ async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
             .map(|(object, code)| (object.key.to_string(), code.as_str()))
             .collect(),
         blocked_by: guard_deletions(found.stats, options.deletion_guard).err(),
+        is_other_declaration: is_other,
         effect: None,
-    };
-    if is_other {
-        let context = RunContext { options, table, dataset };
-        let (effect, guard) = effect(&context).await?;
-        plan.effect = Some(effect);
-        plan.blocked_by = guard;
-    }
-    Ok(plan)
+        dataset,
+    })
 }
 
 fn step(change: &UserChange) -> PlannedStep {

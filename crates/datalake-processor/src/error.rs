@@ -28,14 +28,14 @@ pub enum RunError {
     #[error(transparent)]
     Guard(#[from] GuardError),
     /// A guard blocked the run because of the rows that it would remove.
-    #[error("{}{}", .guard.message_for(.rows), if *.is_changed { CHANGED_DECLARATION } else { "" })]
+    #[error("{}{}", .guard.message_for(.rows), if *.rejected > 0 { CHANGED_DECLARATION } else { "" })]
     Removals {
         /// What the guard found.
         guard: GuardError,
         /// The rows of the dataset in the plural.
         rows: Box<str>,
-        /// Whether the declaration changed, so that rows of rejected sources would be removed, too.
-        is_changed: bool,
+        /// How many of them have a source that a changed declaration rejects.
+        rejected: u64,
     },
     /// The store does not list keys in order.
     #[error(transparent)]

@@ -23,13 +23,11 @@ use crate::{
     run_state::RunContext,
 };
 
-/// Fails on a mass deletion, unless the operator allowed exactly the deletions that a blocked run reported. Reports the blocked deletions. If the
-/// declaration changed (`is_changed`), rows of rejected sources are among them.
+/// Fails on a mass deletion, unless the operator allowed exactly the deletions that a blocked run reported. Reports the blocked deletions.
 pub(crate) async fn check_deletions(
     context: &RunContext<'_>,
     stats: ListingStats,
-    mut gone: Vec<&UserId>,
-    is_changed: bool,
+    removals: Removals<'_>,
     report: &mut RunReport,
 ) -> Result<(), RunError> {
     let Err(blocked) = plan::guard_deletions(stats, context.options.deletion_guard) else {
@@ -38,12 +36,14 @@ pub(crate) async fn check_deletions(
     if stats.known <= 10 && simulation::has(Bug::GuardSparesSmallLakes) {
         return Ok(());
     }
+    let Removals { mut gone, rejected } = removals;
     gone.sort_unstable();
     gone.dedup();
     let ids: String = gone.iter().flat_map(|user_id| [user_id.as_str(), "\n"]).collect();
     let deletions = BlockedDeletions {
         count: stats.gone,
         known: stats.known,
+        rejected,
         digest: Digest::of(ids.as_bytes()).to_string(),
         users: gone.iter().take(RunReport::NOTICES_MAX).map(ToString::to_string).collect(),
     };
@@ -64,8 +64,8 @@ pub(crate) async fn check_deletions(
     report.blocked_deletions = Some(deletions);
     Err(RunError::Removals {
         guard: error,
-        rows: context.dataset.title().to_lowercase().into(),
-        is_changed,
+        rows: context.dataset.rows_in_sentence().into(),
+        rejected,
     })
 }
 
@@ -80,29 +80,39 @@ async fn blocked_deletions_of(context: &RunContext<'_>, run_id: &RunId) -> Resul
     report.blocked_deletions.ok_or_else(none)
 }
 
-/// Users with a row or a rejected CSV before the run whose CSV is gone: not listed, or removed before it was read. If the rows have another
-/// declaration (`is_other`), also those whose CSV is rejected by the new one.
-pub(crate) fn users_gone<'a>(
-    rejects_before: &[ExcludedSource],
-    old_rows: &BTreeMap<UserId, Row>,
-    reads: &'a [UserRead],
-    is_other: bool,
-) -> Vec<&'a UserId> {
-    let rejected: BTreeSet<&UserId> = rejects_before
-        .iter()
-        .filter(|open| matches!(open.exclusion, Exclusion::Rejected(_)))
-        .filter_map(|open| open.user_id.as_ref())
-        .collect();
-    let is_known = |user_id: &UserId| old_rows.contains_key(user_id) || rejected.contains(user_id);
-    reads
-        .iter()
-        .filter(|read| match read.csv {
-            CsvRead::Gone => is_known(&read.user_id),
-            CsvRead::Rejected { .. } => is_other && is_known(&read.user_id),
-            CsvRead::Same | CsvRead::Valid { .. } => false,
-        })
-        .map(|read| &read.user_id)
-        .collect()
+/// The users whose rows a run would remove.
+#[derive(Debug, Default)]
+pub(crate) struct Removals<'a> {
+    pub(crate) gone: Vec<&'a UserId>,
+    /// How many of them have a source that a changed declaration rejects.
+    pub(crate) rejected: u64,
+}
+
+impl<'a> Removals<'a> {
+    /// Users with a row or a rejected CSV before the run whose CSV is gone: not listed, or removed before it was read. If the declaration changed
+    /// (`is_other`), also those whose CSV is rejected now.
+    pub(crate) fn after_reading(
+        rejects_before: &[ExcludedSource],
+        old_rows: &BTreeMap<UserId, Row>,
+        reads: &'a [UserRead],
+        is_other: bool,
+    ) -> Self {
+        let rejected_before: BTreeSet<&UserId> = rejects_before
+            .iter()
+            .filter(|open| matches!(open.exclusion, Exclusion::Rejected(_)))
+            .filter_map(|open| open.user_id.as_ref())
+            .collect();
+        let mut removals = Self::default();
+        for UserRead { user_id, csv, .. } in reads {
+            let is_rejected = matches!(csv, CsvRead::Rejected { .. }) && is_other;
+            let is_gone = is_rejected || matches!(csv, CsvRead::Gone);
+            if is_gone && (old_rows.contains_key(user_id) || rejected_before.contains(user_id)) {
+                removals.gone.push(user_id);
+                removals.rejected += u64::from(is_rejected);
+            }
+        }
+        removals
+    }
 }
 
 /// Fails if a first run could read none of its users, because it would publish an empty table.

@@ -16,7 +16,7 @@ use datalake_table::delta::version::Version;
 
 use crate::{
     error::RunError,
-    guards,
+    guards::{self, Removals},
     read::UserRead,
     read_summary::ReadSummary,
     rejects::{Before, Rejects},
@@ -87,8 +87,11 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         ..Counts::default()
     };
     let gone = users.iter().filter(|change| change.csv == SourceChange::Removed);
-    let gone = gone.map(|change| &change.user_id).collect();
-    guards::check_deletions(context, stats, gone, false, &mut state.report).await?;
+    let removals = Removals {
+        gone: gone.map(|change| &change.user_id).collect(),
+        rejected: 0,
+    };
+    guards::check_deletions(context, stats, removals, &mut state.report).await?;
 
     let reads = state.reader.read_all(users, csv_listed + images_listed, progress).await?;
     let old_rows = old_rows(context, base.as_ref(), &reads).await?;
@@ -118,19 +121,21 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         rejects_open: rejects.rejected(),
         ..state.report.counts.clone()
     };
-    plan::guard_rejects(
-        state.report.counts.rejects_open,
-        csv_listed + images_listed,
-        context.options.reject_ratio_max,
-    )?;
+    let counts = &state.report.counts;
+    let guard_rejects = plan::guard_rejects(counts.rejects_open, csv_listed + images_listed, context.options.reject_ratio_max);
+    // If the declaration changed, most removals follow from rejects, which say why.
+    if is_other {
+        guard_rejects?;
+    }
     // Sources can vanish while they are read, for example when a file system is unmounted. The same guard applies.
     // A row of another declaration is never kept, so it is also gone if its source is rejected now.
-    let gone = guards::users_gone(rejects_before, &old_rows, &reads, is_other);
+    let removals = Removals::after_reading(rejects_before, &old_rows, &reads, is_other);
     let after_reading = ListingStats {
-        gone: count(gone.len()) + lost_and_gone,
+        gone: count(removals.gone.len()) + lost_and_gone,
         ..stats
     };
-    guards::check_deletions(context, after_reading, gone, is_other, &mut state.report).await?;
+    guards::check_deletions(context, after_reading, removals, &mut state.report).await?;
+    guard_rejects?;
     if base.is_none() {
         guards::require_a_user(&reads, csv_listed)?;
     }

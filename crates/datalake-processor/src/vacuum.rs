@@ -85,7 +85,7 @@ async fn vacuum(table: &Table, version: &Version, images: &mut ImageSync<'_>, no
     let files = table.vacuum().await;
     let recovered = images.recover(version, now).await?;
     let former = files.as_ref().map(|files| &*files.former_datasets).unwrap_or_default();
-    let former_copies_removed = former_copies::remove(table.bucket().as_ref(), former, version.dataset()).await?;
+    let former_copies_removed = former_copies::remove(table, version, former).await?;
     let reports_removed = remove_old_reports(table.bucket().as_ref(), now).await?;
     let files = files?;
     tracing::info!(

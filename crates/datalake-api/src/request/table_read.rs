@@ -67,8 +67,8 @@ async fn read<Q: QueryParameters>(
         }
         (Ok(parameters), Ok(selected)) => Ok((parameters, selected)),
         (Ok(_), Err(problem)) => Err(problem),
-        // The version may have had the columns that the latest one lacks.
-        (Err(error), Err(Problem::CursorGone)) if error.parameter != CURSOR => Err(Problem::CursorGone),
+        // The version may have the columns that the latest one lacks, and a request may succeed later.
+        (Err(error), Err(problem)) if error.parameter != CURSOR && !matches!(problem, Problem::Parameter(_)) => Err(problem),
         (Err(error), _) => Err(error.into()),
     }
 }

@@ -50,7 +50,7 @@ fn number(dataset: &Dataset) -> Option<Column> {
 }
 
 fn basic_of(dataset: &Dataset) -> Vec<Example> {
-    let rows = dataset.title().to_lowercase();
+    let rows = dataset.rows_in_sentence();
     let file = dataset.files().first().map(|file| file.name.as_str());
     let number = number(dataset);
     let mut examples = vec![example("/data", format!("all {rows}"))];
@@ -99,7 +99,7 @@ fn basic_of(dataset: &Dataset) -> Vec<Example> {
 }
 
 fn further_of(dataset: &Dataset, row_id: &str) -> Vec<Example> {
-    let (rows, entity) = (dataset.title().to_lowercase(), dataset.entity());
+    let (rows, entity) = (dataset.rows_in_sentence(), dataset.entity());
     let columns = dataset.columns();
     let id = &columns[0].name;
     let text = columns.iter().skip(1).find(|column| column.column_type == ColumnType::String);

@@ -238,11 +238,15 @@ fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> St
             row.csv.etag,
             row.run_id
         ),
-        (None, Some(reject)) => format!("there is no row: {} is rejected ({})", reject.key, reject.exclusion.code()),
+        (None, Some(reject)) => format!(
+            "there is no row: {} is rejected ({}), and there is no earlier row to keep",
+            reject.key,
+            reject.exclusion.code()
+        ),
         (None, None) if rejects.has_orphan() => {
             let key = first(keys::csv_sources(dataset, user_id));
             let file = dataset.files().first().map_or("file", |file| file.name.as_str());
-            format!("there is no row: its {file} exists, but {key} does not")
+            format!("there is no row: there is {}, but no {key}", with_article(file))
         }
         (None, None) => match rejects.near_miss(SourceKind::Csv) {
             Some(reason) => format!("there is no row: {reason}"),
@@ -331,6 +335,12 @@ fn rule_of_file(dataset: &Dataset, file: &FileColumn, is_linked: bool) -> String
         (true, None) => format!("the key of the {name}, which passed all checks"),
         (false, _) => format!("null, because no {name} is linked; see `image_status`"),
     }
+}
+
+/// A noun with its indefinite article.
+fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {noun}")
 }
 
 /// What is served of a row until the source is fixed.

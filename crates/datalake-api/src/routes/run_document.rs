@@ -254,6 +254,8 @@ pub struct BlockedDeletionsDocument {
     count: u64,
     /// The rows that were known before the run.
     known: u64,
+    /// How many of them have a source that a changed declaration rejects. The sources of the others do not exist.
+    rejected: u64,
     /// The first 100 IDs in byte order.
     users: Vec<String>,
 }
@@ -263,6 +265,7 @@ impl From<&BlockedDeletions> for BlockedDeletionsDocument {
         Self {
             count: blocked.count,
             known: blocked.known,
+            rejected: blocked.rejected,
             users: blocked.users.clone(),
         }
     }

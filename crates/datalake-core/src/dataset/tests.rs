@@ -45,26 +45,6 @@ fn users_are_the_default() {
     assert_eq!(users.missing_values(), ["".into()]);
 }
 
-#[test]
-fn columns_are_the_same_if_only_labels_and_rules_differ() {
-    let before = "title = 'Plants'\nentity = 'plant'\nsource.key = 'p/{plant_id}.csv'\n[columns]\nsite = 'string'\nleaves = 'integer'\n\
-                  [files.photo]\nkey = 'p/{plant_id}.png'\ntypes = ['image/png']\n[derived]\nsite_length = 'length(site)'\n";
-    let check = |from: &str, to: &str, expected: bool| {
-        let after = before.replace(from, to);
-        assert_ne!(after, before, "{from}");
-        assert_eq!(dataset(before).has_same_columns(&dataset(&after)), expected, "{after}");
-    };
-    check("'Plants'", "'Flowers'", true);
-    check("'plant'", "'flower'", true);
-    check("'string'", "{ type = 'string', title = 'Place', maxLength = 9 }", true);
-    check("'integer'", "'number'", false);
-    check("'integer'", "{ type = 'integer', source = 'Blätter' }", false);
-    check("leaves =", "leaf_count =", false);
-    check("site = 'string'\nleaves = 'integer'", "leaves = 'integer'\nsite = 'string'", false);
-    check("files.photo", "files.image", false);
-    check("site_length =", "site_characters =", false);
-}
-
 const PLATES: &str = r#"
 title = "Plates"
 entity = "plate"

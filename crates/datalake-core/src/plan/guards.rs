@@ -87,10 +87,17 @@ impl GuardError {
         }
     }
 
+    /// What to do about it. `rows` names the rows of the dataset in the plural.
+    pub fn remedy_for(self, rows: &str) -> String {
+        match self {
+            Self::MassDeletion { .. } => format!("check the sources, or pass --allow-mass-delete if these {rows} are meant to be removed"),
+            Self::EmptyListing | Self::OtherDeletions { .. } | Self::RejectRatio { .. } => self.remedy().to_owned(),
+        }
+    }
+
     /// The message of a run that the guard blocked. `rows` names the rows of the dataset in the plural.
     pub fn message_for(self, rows: &str) -> String {
-        let remedy = self.remedy().replace(USERS, rows);
-        format!("{}; nothing was changed; {remedy}", self.cause_for(rows))
+        format!("{}; nothing was changed; {}", self.cause_for(rows), self.remedy_for(rows))
     }
 
     /// Whether a run with `--allow-mass-delete` is not blocked for this reason.

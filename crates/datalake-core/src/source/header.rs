@@ -19,6 +19,9 @@ use crate::{
 const COMPARED_BYTES_MAX: usize = 64;
 const COMPARED_NAMES_MAX: usize = 100;
 
+/// Minimum length of a name in which one other letter is a typing error.
+const TYPED_LENGTH_MIN: usize = 4;
+
 /// Minimum similarity of a name that is suggested as the nearest, from 0 to 1.
 const SIMILARITY_MIN: f64 = 0.7;
 
@@ -175,12 +178,35 @@ fn name<'a>(source: &Source<'a>, field: &Field) -> Cow<'a, str> {
     }
 }
 
-/// Whether a required column is missing, or an optional one with a similar name in its place, or all of them.
+/// Whether a required column is missing, or an optional one with a typing error in its name, or all of them.
 fn is_incomplete(layout: &Layout<'_>, names: &[Cow<'_, str>], found: &[Option<usize>]) -> bool {
-    let mut missing = layout.columns.iter().zip(found).filter(|(_, found)| found.is_none());
+    let missing = || layout.columns.iter().zip(found).filter(|(_, found)| found.is_none());
     let has_none = !found.is_empty() && found.iter().all(Option::is_none);
-    // A typing error in the header is no missing value.
-    has_none || missing.any(|(column, _)| column.column.constraints.is_required || nearest(names, found, column.header).is_some())
+    if has_none || missing().any(|(column, _)| column.column.constraints.is_required) {
+        return true;
+    }
+    if missing().next().is_none() {
+        return false;
+    }
+    let others: Vec<&str> = others(names, found).map(|(_, name)| &**name).collect();
+    missing().any(|(column, _)| others.iter().any(|name| is_typing_error(name, column.header)))
+}
+
+/// Whether a name is probably meant to be that of a column: they look alike, or differ by one letter of at least four. `phone2` is not meant to be
+/// `phone3`.
+fn is_typing_error(name: &str, column: &str) -> bool {
+    let [found, expected] = [name, column].map(|text| skeleton(text, column.is_ascii()));
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let [found_length, expected_length] = [&found, &expected].map(|text| text.chars().count());
+    let may_differ =
+        expected_length >= TYPED_LENGTH_MIN && found_length.abs_diff(expected_length) <= 1 && digits(&found) == digits(&expected);
+    !found.is_empty() && (found == expected || may_differ && strsim::damerau_levenshtein(&found, &expected) <= 1)
+}
+
+/// The names that are not those of columns, with their positions.
+fn others<'n, 's>(names: &'n [Cow<'s, str>], found: &'n [Option<usize>]) -> impl Iterator<Item = (usize, &'n Cow<'s, str>)> {
+    let is_other = |(position, name): &(usize, &Cow<'_, str>)| !found.contains(&Some(*position)) && name.len() <= COMPARED_BYTES_MAX;
+    names.iter().enumerate().take(COMPARED_NAMES_MAX).filter(is_other)
 }
 
 fn missing(source: &Source<'_>, layout: &Layout<'_>, fields: &[Field], names: &[Cow<'_, str>], found: &[Option<usize>]) -> Reject {
@@ -251,10 +277,8 @@ fn missing(source: &Source<'_>, layout: &Layout<'_>, fields: &[Field], names: &[
 fn nearest(names: &[Cow<'_, str>], found: &[Option<usize>], column: &str) -> Option<usize> {
     let is_ascii = column.is_ascii();
     let expected = skeleton(column, is_ascii);
-    let is_other = |(position, name): &(usize, &Cow<'_, str>)| !found.contains(&Some(*position)) && name.len() <= COMPARED_BYTES_MAX;
     let similarity = |name: &str| strsim::normalized_damerau_levenshtein(&skeleton(name, is_ascii), &expected);
-    let others = names.iter().enumerate().take(COMPARED_NAMES_MAX).filter(is_other);
-    let near = others
+    let near = others(names, found)
         .map(|(position, name)| (position, similarity(name)))
         .filter(|(_, similarity)| *similarity >= SIMILARITY_MIN);
     near.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))

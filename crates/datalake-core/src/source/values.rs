@@ -112,7 +112,7 @@ fn no_value(layout: &Layout<'_>, column: &Column) -> Option<String> {
     match () {
         () if column.constraints.is_required || texts.is_empty() => None,
         () if texts.iter().any(|text| text.is_empty()) => Some("leave the field empty".to_owned()),
-        () => Some(format!("write one of the declared missingValues ({})", texts.join(", "))),
+        () => Some(format!("one of the declared missingValues ({})", texts.join(", "))),
     }
 }
 

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use super::check::{Finding, Outcome};
 use crate::{
     declaration::{self, DeclarationError, OnConflict},
-    dry_run::{PlannedAction, dry_run},
+    dry_run::{DryRun, PlannedAction, plan_of_listing},
     error::RunError,
     options::{Lake, RunOptions},
 };
@@ -83,17 +83,17 @@ fn counted(number: usize, noun: &str) -> String {
 
 /// Counts the objects whose recorded `ETag` or size differs from the listing, and compares the declaration with that of the table.
 pub(super) async fn drift(lake: &Lake, options: &RunOptions) -> Outcome {
-    let plan = dry_run(lake, options).await?;
-    let other_declaration = other_declaration(lake, options).await?;
+    let plan = plan_of_listing(lake, options).await?;
+    let declaration_drift = declaration_drift(&plan, options);
     let steps = || plan.steps.iter().flat_map(|step| [step.csv, step.image]).flatten();
     let number = |wanted| steps().filter(|action| *action == wanted).count();
     let (read, gone) = (number(PlannedAction::Read), number(PlannedAction::Remove));
     let listed = grouped(plan.listed);
-    if (read, gone) == (0, 0) && plan.blocked_by.is_none() && other_declaration.is_none() {
+    if (read, gone) == (0, 0) && plan.blocked_by.is_none() && declaration_drift.is_none() {
         return Ok(format!("the table is up to date with all {listed} listed objects"));
     }
-    let is_other = other_declaration.is_some();
-    let drift = other_declaration.unwrap_or_else(|| {
+    let is_other = declaration_drift.is_some();
+    let drift = declaration_drift.unwrap_or_else(|| {
         format!(
             "{} of {listed} listed objects are new or changed since the last run; {} objects were removed",
             grouped(count(read)),
@@ -101,8 +101,7 @@ pub(super) async fn drift(lake: &Lake, options: &RunOptions) -> Outcome {
         )
     });
     if let Some(guard) = plan.blocked_by {
-        let dataset = declaration::load_for_run(lake.bucket.as_ref(), options.dataset.as_ref(), OnConflict::Override).await?;
-        let cause = guard.cause_for(&dataset.title().to_lowercase());
+        let cause = guard.cause_for(&plan.dataset.rows_in_sentence());
         return Err(Finding::warning(
             format!("{drift}; a guard would block the next run: {cause}"),
             remedy_of(guard),
@@ -121,23 +120,17 @@ pub(super) async fn drift(lake: &Lake, options: &RunOptions) -> Outcome {
     })
 }
 
-/// How the declaration of the next run differs from that of the table; none if they are equal.
-async fn other_declaration(lake: &Lake, options: &RunOptions) -> Result<Option<String>, RunError> {
-    let Some(version) = Table::new(Arc::clone(&lake.bucket)).latest().await? else {
-        return Ok(None);
-    };
-    let dataset = declaration::load_for_run(lake.bucket.as_ref(), options.dataset.as_ref(), OnConflict::Override).await?;
+/// That the declaration of the next run differs from that of the table; none if they are equal or there is no table.
+fn declaration_drift(plan: &DryRun, options: &RunOptions) -> Option<String> {
+    let version = plan.version.filter(|_| plan.is_other_declaration)?;
     let name = match &options.dataset {
         Some(_) => "the declaration of --dataset",
-        None if *dataset == *Dataset::users() => "the default declaration",
+        None if *plan.dataset == *Dataset::users() => "the default declaration",
         None => keys::DECLARATION,
     };
-    Ok((version.dataset() != &dataset).then(|| {
-        format!(
-            "{name} differs from the declaration of version {}: the next run reads all sources",
-            version.number()
-        )
-    }))
+    Some(format!(
+        "{name} differs from the declaration of version {version}: the next run reads all sources"
+    ))
 }
 
 /// The last run and its cause, if a guard blocked it.

@@ -198,7 +198,7 @@ async fn missing_sources_are_explained() {
         vec![],
         &[orphan()],
         "unused",
-        &["its image exists, but src-data/7.csv does not"],
+        &["there is an image, but no src-data/7.csv"],
         &["the object is ignored"],
     )
     .await;

@@ -64,9 +64,9 @@ impl BlockedRemovals<'_> {
         }
     }
 
-    /// Whether the run rejected sources, whose rows may be among the removals.
+    /// Whether a changed declaration rejects sources whose rows are among the removals.
     fn has_rejects(&self) -> bool {
-        self.report.counts.rejected > 0
+        self.blocked.rejected > 0
     }
 
     fn cause(&self) -> Markup {

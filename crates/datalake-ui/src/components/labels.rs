@@ -77,7 +77,7 @@ fn of_name(name: &str) -> String {
 
 /// The rows within a sentence: `users`.
 pub(crate) fn rows(dataset: &Dataset) -> String {
-    dataset.title().to_lowercase()
+    dataset.rows_in_sentence()
 }
 
 /// A number of rows: `1 user`, `2 users`.

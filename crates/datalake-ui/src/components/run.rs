@@ -141,7 +141,7 @@ pub(crate) fn error<'a>(run: &'a Run, dataset: &Dataset) -> Option<Cow<'a, str>>
 pub(crate) fn failure_advice(outcome: RunOutcome, report: Option<&RunReport>) -> &'static str {
     match outcome {
         RunOutcome::Blocked => match report.and_then(|report| report.blocked_deletions.as_ref()) {
-            Some(_) if report.is_some_and(|report| report.counts.rejected > 0) => {
+            Some(blocked) if blocked.rejected > 0 => {
                 "Retrying will not help: correct the declaration or the rejected sources, or allow the removals."
             }
             Some(_) => "Retrying will not help: restore the sources, or allow the removals.",

@@ -122,6 +122,6 @@ mod tests {
         let added = Column::new("Added", ColumnType::Change("+"));
         check(added.count(Some(1_200)), "<td class=\"number change\" data-label=\"+\">1,200</td>");
         check(added.count(Some(0)), "<td class=\"number change zero\" data-label=\"+\">0</td>");
-        check(added.count(None), "<td class=\"number zero\" data-label=\"+\">–</td>");
+        check(added.count(None), "<td class=\"number change zero\" data-label=\"+\">–</td>");
     }
 }

@@ -1,6 +1,6 @@
 //! The differences between the columns of two declarations. Rows of such versions are not compared: their values have other meanings.
 
-use datalake_core::dataset::{Column, Dataset, Origin};
+use datalake_core::dataset::{Dataset, FileColumn, KeyPattern};
 use datalake_table::memory::snapshot::Snapshot;
 use maud::{Markup, html};
 
@@ -104,19 +104,20 @@ fn parts(dataset: &Dataset) -> Vec<Part> {
         name: name.to_owned(),
         description: description.to_owned(),
     };
-    let columns = { dataset.columns().iter() }.map(|column| part(&column.name, &described(column)));
-    let files = { dataset.files().iter() }.map(|file| part(&file.name, "file"));
-    let derived = { dataset.derived().iter() }.map(|derived| part(&derived.name, "derived"));
+    let columns = { dataset.columns().iter() }.map(|column| part(&column.name, &column.column_type.to_string()));
+    let files = { dataset.files().iter() }.map(|file| {
+        part(
+            &file.name,
+            &format!("file with the column {} and the keys {}", file.column, linked(file).as_str()),
+        )
+    });
+    let derived = { dataset.derived().iter() }.map(|derived| part(&derived.name, &derived.to_string()));
     columns.chain(files).chain(derived).collect()
 }
 
-/// The type, and the source if it has another name than the column.
-fn described(column: &Column) -> String {
-    match &column.origin {
-        Origin::Key(_) => format!("{} from the key", column.column_type),
-        Origin::Content(source) if **source == *column.name => column.column_type.to_string(),
-        Origin::Content(source) => format!("{} from {source}", column.column_type),
-    }
+/// The keys that the column of a file has.
+fn linked(file: &FileColumn) -> &KeyPattern {
+    file.copy_to.as_ref().unwrap_or(&file.key)
 }
 
 #[cfg(test)]
@@ -124,7 +125,7 @@ mod tests {
     use super::*;
 
     const BEFORE: &str = "title = 'Plants'\nentity = 'plant'\nsource.key = 'p/{plant_id}.csv'\n[columns]\nsite = 'string'\nleaves = 'integer'\n\
-                          height = { type = 'number', source = 'Höhe' }\n[files.photo]\nkey = 'p/{plant_id}.png'\ntypes = ['image/png']\n";
+                          height = { type = 'number', source = 'Höhe' }\n[files.photo]\nkey = 'p/{plant_id}.png'\ntypes = ['image/png']\n[derived]\nextra = 'length(plant_id)'\n";
 
     #[track_caller]
     fn check(from: &str, to: &str, expected: &[&str]) {
@@ -144,8 +145,23 @@ mod tests {
             "gardener = 'string'",
             &["gardener: added (string)", "site: removed"],
         );
-        check("'Höhe'", "'Hoehe'", &["height: number from Höhe → number from Hoehe"]);
-        check("files.photo", "files.scan", &["scan: added (file)", "photo: removed"]);
+        check(
+            "files.photo",
+            "files.scan",
+            &[
+                "scan: added (file with the column scan_path and the keys p/{plant_id}.png)",
+                "photo: removed",
+            ],
+        );
+        check(
+            "types = ['image/png']",
+            "types = ['image/png']\ncopy_to = 'processed_data/photos/{plant_id}.png'",
+            &[
+                "photo: file with the column photo_path and the keys p/{plant_id}.png → file with the column photo_path and the keys \
+               processed_data/photos/{plant_id}.png",
+            ],
+        );
+        check("length(plant_id)", "length(site)", &["extra: length(plant_id) → length(site)"]);
         check(
             "site = 'string'\nleaves = 'integer'",
             "leaves = 'integer'\nsite = 'string'",

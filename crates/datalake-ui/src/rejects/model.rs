@@ -14,7 +14,7 @@ use datalake_table::memory::snapshot::Snapshot;
 use crate::page::{links, query::Query};
 use datalake_api::{problem::Problem, request::query_string::QueryString, routes::rejects::RejectFilter};
 
-/// The maximum number of rejects on a page, so that the page with its assets stays below 80 KB.
+/// The maximum number of rejects on a page, so that the page with its assets stays below 84 KB.
 const PAGE_SIZE: usize = 25;
 
 /// The maximum size of keys, reasons and excerpts on a page. The first reject is always shown.

@@ -8,7 +8,6 @@ mod view;
 
 use axum::{
     extract::State,
-    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use datalake_core::user::{Ages, UserId};
@@ -22,7 +21,7 @@ use crate::{
 };
 use datalake_api::{
     limits::requests::StoreReadPermit,
-    problem::Problem,
+    problem::{MissingRow, Problem},
     request::{data_query::UserQuery, path::PathUserId, selected_snapshot::SelectedSnapshot, table_read::TableRead},
     routes::{
         explain::Explanation,
@@ -68,7 +67,10 @@ pub(crate) async fn show(
     let page = HtmlPage(context.frame(View::Row, &title).page(&view::markup(&page)));
     Ok(match has_row {
         true => (read_at.freshness_headers(), page).into_response(),
-        false => (StatusCode::NOT_FOUND, read_at.freshness_headers(), page).into_response(),
+        false => {
+            let status = Problem::NoSuchUser(MissingRow::of(read_at.snapshot.dataset())).status();
+            (status, read_at.freshness_headers(), page).into_response()
+        }
     })
 }
 

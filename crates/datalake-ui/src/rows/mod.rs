@@ -40,8 +40,11 @@ pub(crate) async fn show(
     let read_at = match read_at {
         Ok(read_at) => read_at,
         Err(problem) => {
-            // An invalid filter is reported first.
-            let problem = request.rows(&context.dataset).err().map_or(problem, Problem::Parameter);
+            // An invalid filter is reported first, unless the version may have another declaration.
+            let problem = match request.rows(&context.dataset) {
+                Err(error) if !request.selects_version() => Problem::Parameter(error),
+                _ => problem,
+            };
             return invalid_filter::page(&context, &context.dataset, problem);
         }
     };

@@ -15,11 +15,11 @@ use crate::{
 };
 use datalake_api::{
     problem::Problem,
-    request::{data_query::DataQuery, query_string::QueryString},
+    request::{cursor::CURSOR, data_query::DataQuery, query_string::QueryString},
     snapshots::watch::TableWatch,
 };
 
-/// The default and maximum number of rows on a page. A row takes about 0.5 KiB, so that a page stays below 80 KB.
+/// The default and maximum number of rows on a page. A row takes about 0.5 KiB, so that a page stays below 84 KB.
 pub(crate) const LIMIT: NonZeroU16 = NonZeroU16::new(50).expect("it is not zero");
 
 /// The parameter with the number of the page to go to.
@@ -118,6 +118,11 @@ where
 }
 
 impl RowsRequest {
+    /// Whether the request names a version, which may have other columns than the latest one.
+    pub(crate) fn selects_version(&self) -> bool {
+        self.pairs.iter().any(|(name, _)| ["version", "as_of", CURSOR].contains(&name))
+    }
+
     /// The filters, parsed by the declaration of the version that they select rows of.
     pub(crate) fn rows(&self, dataset: &Dataset) -> Result<DataQuery, QueryError> {
         let mut rows = DataQuery::parse(dataset, &self.pairs.without(&[VIEW, PAGE]), links::ROWS)?;

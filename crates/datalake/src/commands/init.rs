@@ -122,7 +122,7 @@ async fn upload_declaration(bucket: &dyn Bucket, text: String, dataset: &Dataset
     let result = match bucket.get(keys::DECLARATION, None, None).await {
         Ok(object) if object.bytes == text.as_bytes() => return Ok("unchanged"),
         Ok(object) if is_same_dataset(&object.bytes) => "replaced; it declares the same dataset",
-        Ok(_) | Err(StoreError::Invalid { .. }) => "replaced; the next run reads all sources",
+        Ok(_) | Err(StoreError::Invalid { .. }) => "replaced",
         Err(StoreError::NotFound { .. }) => "uploaded",
         Err(error) => return Err(error.into()),
     };

@@ -29,7 +29,7 @@ fn document(plan: &DryRun) -> Value {
         "listed": plan.listed,
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
         "ignored": ignored,
-        "blocked_by": plan.blocked_by.map(|guard| guard.to_string()),
+        "blocked_by": plan.blocked_by.map(|guard| guard.message_for(&plan.dataset.rows_in_sentence())),
     });
     if let Some(effect) = &plan.effect {
         let rows = effect
@@ -65,7 +65,7 @@ fn text(plan: &DryRun, lake: &str) -> String {
         counted(count(plan.ignored.len()), "object")
     ));
     if let Some(guard) = plan.blocked_by {
-        let rows = plan.dataset.title().to_lowercase();
+        let rows = plan.dataset.rows_in_sentence();
         lines.push(format!(
             "a guard would block the run: {}; {}",
             guard.cause_for(&rows),

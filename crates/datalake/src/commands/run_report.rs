@@ -46,7 +46,7 @@ pub(super) fn render_report(report: &RunReport, format: OutputFormat, lake: &Lak
             ..report.clone()
         })? + "\n"),
         OutputFormat::Table => {
-            let title = dataset.title().to_lowercase();
+            let title = dataset.rows_in_sentence();
             Ok(fields(rows(report, &arguments(lake), dataset, &title), Screen::stdout()))
         }
     }

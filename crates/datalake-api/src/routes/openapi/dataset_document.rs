@@ -60,7 +60,7 @@ fn describe(mut document: Document, dataset: &Dataset) -> String {
     document.components.get_or_insert_default().schemas.extend(schemas);
     super::share_parameters(&mut document);
     let text = document.to_pretty_json().expect("the document contains only strings and numbers");
-    let (entity, entities) = (dataset.entity(), dataset.title().to_lowercase());
+    let (entity, entities) = (dataset.entity(), dataset.rows_in_sentence());
     text.replace("ENTITIES", &escaped(&entities)).replace("ENTITY", &escaped(entity))
 }
 

@@ -259,13 +259,17 @@ fn condition(operator: Operator) -> &'static str {
     }
 }
 
-/// The schema of a comparison with the values of an `enum`. It is a text, because generators would have to invent a name for an enumeration.
+/// The schema of a comparison with the texts of an `enum`. It is a pattern, because generators would have to invent a name for an enumeration. Values of
+/// other types have several notations.
 fn allowed_schema(dataset: &Dataset, column: Column, operator: Operator) -> Option<ObjectBuilder> {
+    if column.column_type(dataset) != ColumnType::String {
+        return None;
+    }
     let values: Vec<_> = column.allowed(dataset)?.iter().map(|value| escaped(&value.to_string())).collect();
     let one = format!("({})", values.join("|"));
     let pattern = match operator {
         Operator::Exact | Operator::Not => format!("^{one}$"),
-        Operator::In => format!(r"^({one}(,{one})*|\[.*\])$"),
+        Operator::In => format!(r"^( *{one} *(, *{one} *)*|\[.*\])$"),
         _ => return None,
     };
     Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)))

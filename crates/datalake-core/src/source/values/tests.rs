@@ -127,7 +127,7 @@ fn missing_values_are_null_or_rejected() {
     );
     let other = "missingValues = [\"NA\"]\ncolumns.x = { type = \"string\", required = false }\n";
     let remedy = parse(other, b"x\n\"\"\n").unwrap_err().reason.remedy;
-    assert_eq!(&*remedy, "write the value, or write one of the declared missingValues (NA)");
+    assert_eq!(&*remedy, "write the value, or one of the declared missingValues (NA)");
 }
 
 #[test]
@@ -150,6 +150,11 @@ fn optional_column_that_the_header_lacks_is_null() {
     let (code, column, message) = missing(coupon, b"y,coupons\n1,a\n");
     assert_eq!((code, column.as_deref()), (RejectCode::MissingColumn, Some("coupon")), "{message}");
     assert!(message.contains("the nearest is \"coupons\""), "{message}");
+    for (name, header) in [("phone2", "phone3"), ("x", "z"), ("%", "名"), ("site", "size_mm")] {
+        let columns = format!("columns = {{ a = {{ type = \"string\", source = \"{name}\", required = false }}, y = \"string\" }}\n");
+        let row = parse(&columns, format!("y,{header}\n1,2\n").as_bytes()).unwrap();
+        assert_eq!(row.values, [None, value.clone()], "{name} {header}");
+    }
 }
 
 #[test]

@@ -202,6 +202,7 @@ fn blocked(count: u64, known: u64, users: &[&str]) -> RunReport {
         blocked_deletions: Some(BlockedDeletions {
             count,
             known,
+            rejected: 0,
             digest: "0".repeat(64),
             users: users.iter().map(ToString::to_string).collect(),
         }),
@@ -245,7 +246,7 @@ async fn blocked_removals_of_rejected_sources_advise_to_correct_them_first() {
     assert!(shown.has("#allow-once button.primary[data-allow]"));
     let mut rejected = blocked(2, 3, &["1000", "1001"]);
     rejected.run_id = run_id("run-2");
-    rejected.counts.rejected = 1;
+    rejected.blocked_deletions.as_mut().unwrap().rejected = 1;
     rejected.rejects = vec![self::rejected("src-data/1000.csv", "type")];
     put_report(&lake, &rejected).await;
     let shown = page(&lake, "/page/runs/run-2").await;

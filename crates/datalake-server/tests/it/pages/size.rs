@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The maximum size of a page with its assets, without images and compression.
-const BYTES_MAX: usize = 80 * 1024;
+const BYTES_MAX: usize = 84 * 1024;
 
 /// The number of versions, each created by its own run.
 const VERSIONS: u16 = 40;

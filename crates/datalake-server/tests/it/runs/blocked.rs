@@ -16,6 +16,7 @@ fn blocked(run_id: &str, deletions: Option<u64>) -> RunReport {
         blocked_deletions: deletions.map(|count| BlockedDeletions {
             count,
             known: 12,
+            rejected: 0,
             digest: "0".repeat(64),
             users: Vec::new(),
         }),
