@@ -96,9 +96,10 @@ impl Dataset {
         declaration::parse(text)
     }
 
-    /// Parses the declaration that a commit stores. Its size is not checked: the table could not be loaded.
+    /// Parses the declaration that a commit stores. Its size, reserved names and keys of several patterns are not checked: the table could not be
+    /// loaded after a change of these rules.
     pub fn parse_stored(text: &str) -> Result<Self, DatasetError> {
-        declaration::parse_of_any_size(text)
+        declaration::parse_stored(text)
     }
 
     /// The canonical text of the declaration: parsing it returns an equal dataset, and equal datasets have the same text.

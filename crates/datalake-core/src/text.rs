@@ -164,6 +164,11 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A number with its noun, such as `1 row` or `2 rows`.
+pub fn counted(count: u64, singular: &str, plural: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { singular } else { plural })
+}
+
 /// A byte that is not part of UTF-8 text, for excerpts.
 pub(crate) fn escaped_byte(byte: u8) -> String {
     let mut text = String::new();
@@ -209,6 +214,14 @@ mod tests {
         assert_eq!(
             [0, 999, 1_000, 65_536, 1_234_567].map(grouped),
             ["0", "999", "1,000", "65,536", "1,234,567"]
+        );
+    }
+
+    #[test]
+    fn one_is_in_the_singular() {
+        assert_eq!(
+            [0, 1, 1_001].map(|count| counted(count, "entry", "entries")),
+            ["0 entries", "1 entry", "1,001 entries"]
         );
     }
 }

@@ -36,6 +36,14 @@ impl QueryString {
         self.iter().find(|pair| pair.0 == name).map(|pair| pair.1)
     }
 
+    /// A copy with only the parameters of these names that have a value, without white space around it.
+    #[must_use]
+    pub fn filled(&self, names: &[&str]) -> Self {
+        let trimmed = self.0.iter().map(|(name, value)| (name.clone(), value.trim().to_owned()));
+        let is_filled = |(name, value): &(String, String)| names.contains(&name.as_str()) && !value.is_empty();
+        Self(trimmed.filter(is_filled).collect())
+    }
+
     /// A copy without the parameters of these names.
     #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
@@ -137,6 +145,14 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryString {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_without_a_value_are_not_filled() {
+        let pairs = [("version", " 3 "), ("as_of", " "), ("limit", "7")];
+        let query = QueryString(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        let filled = query.filled(&["version", "as_of"]);
+        assert_eq!(filled.iter().collect::<Vec<_>>(), [("version", "3")]);
+    }
 
     #[test]
     fn limit_is_a_number_in_range() {

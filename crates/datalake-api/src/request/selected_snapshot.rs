@@ -98,6 +98,12 @@ pub struct SelectedSnapshot {
 }
 
 impl SelectedSnapshot {
+    /// Selects the snapshot by these parameters instead of those of the request.
+    pub async fn of_query(parts: &mut Parts, state: &ApiState, query: &QueryString) -> Result<Self, Problem> {
+        let cursor_version = query.get(CURSOR).map(cursor::version_of).transpose()?;
+        Self::select(parts, state, query, cursor_version).await
+    }
+
     /// Selects the snapshot of a request, and waits for it if the parameters specify a wait. `cursor_version` is the version that a cursor is
     /// bound to.
     pub(crate) async fn select(
@@ -197,8 +203,7 @@ impl FromRequestParts<ApiState> for SelectedSnapshot {
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
         let query = QueryString::of(parts)?;
-        let cursor_version = query.get(CURSOR).map(cursor::version_of).transpose()?;
-        Self::select(parts, state, &query, cursor_version).await
+        Self::of_query(parts, state, &query).await
     }
 }
 

@@ -4,7 +4,7 @@ use axum::{
     extract::{FromRef, FromRequestParts},
     http::request::Parts,
 };
-use datalake_core::query::as_of::TIME_TRAVEL_PARAMETERS;
+use datalake_core::query::{as_of::TIME_TRAVEL_PARAMETERS, error::QueryError};
 
 use crate::{
     problem::Problem,
@@ -53,22 +53,38 @@ async fn read<Q: QueryParameters>(
 ) -> Result<(Q, SelectedSnapshot), Problem> {
     let newest = TableWatch::from_ref(state).dataset();
     let by_newest = Q::parse(&newest, query, parts.uri.path(), others);
-    let is_newest = query.iter().all(|(name, _)| !["version", "as_of", CURSOR].contains(&name));
     if let Err(error) = &by_newest
-        && is_newest
+        && !selects_version(query)
     {
         return Err(error.clone().into());
     }
-    let selected = SelectedSnapshot::select(parts, state, query, Q::cursor_version(query)).await;
-    match (by_newest, selected) {
-        (_, Ok(selected)) if *selected.snapshot.dataset() != newest => {
-            let parameters = Q::parse(selected.snapshot.dataset(), query, parts.uri.path(), others)?;
-            Ok((parameters, selected))
-        }
-        (Ok(parameters), Ok(selected)) => Ok((parameters, selected)),
-        (Ok(_), Err(problem)) => Err(problem),
-        // The version may have the columns that the latest one lacks, and a request may succeed later.
-        (Err(error), Err(problem)) if error.parameter != CURSOR && !matches!(problem, Problem::Parameter(_)) => Err(problem),
-        (Err(error), _) => Err(error.into()),
+    let selected = match SelectedSnapshot::select(parts, state, query, Q::cursor_version(query)).await {
+        Ok(selected) => selected,
+        Err(problem) => return Err(selection_problem(query, by_newest.err(), problem)),
+    };
+    let parameters = match *selected.snapshot.dataset() == newest {
+        true => by_newest?,
+        false => Q::parse(selected.snapshot.dataset(), query, parts.uri.path(), others)?,
+    };
+    Ok((parameters, selected))
+}
+
+/// Whether a parameter selects a version, which may have other columns than the latest one.
+fn selects_version(query: &QueryString) -> bool {
+    query.iter().any(|(name, _)| ["version", "as_of", CURSOR].contains(&name))
+}
+
+/// The problem of a request whose version cannot be selected. `by_newest` is the first mistake in the parameters, by the declaration of the latest
+/// version.
+///
+/// A selected version may have the columns that the latest one lacks, so the failed selection is reported: the version has expired, or a later
+/// request may succeed. A mistake in the cursor, or in the parameters that select the version, is one by every declaration.
+pub fn selection_problem(query: &QueryString, by_newest: Option<QueryError>, selection: Problem) -> Problem {
+    match by_newest {
+        None => selection,
+        Some(error) => match selects_version(query) && error.parameter != CURSOR && !matches!(selection, Problem::Parameter(_)) {
+            true => selection,
+            false => error.into(),
+        },
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /data/{user_id}/explain`: where a user's values come from, and why a user has no row.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use axum::{
     Json,
@@ -18,7 +18,7 @@ use datalake_core::{
 };
 use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::{
@@ -105,7 +105,8 @@ pub struct OpenRejectDocument<'a> {
     #[serde(flatten)]
     pub reject: RejectDocument<'a>,
     /// What is served until the source is fixed.
-    pub served: String,
+    #[schema(value_type = String)]
+    pub served: Served<'a>,
 }
 
 impl<'a> ObjectDocument<'a> {
@@ -238,11 +239,15 @@ fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> St
             row.csv.etag,
             row.run_id
         ),
-        (None, Some(reject)) => format!(
-            "there is no row: {} is rejected ({}), and there is no earlier row to keep",
-            reject.key,
-            reject.exclusion.code()
-        ),
+        (None, Some(reject)) => {
+            // A valid row of an earlier declaration is removed if the current one rejects its source.
+            let end = match dataset == Dataset::users() {
+                true => "there was no valid CSV before",
+                false => "there is no earlier row to keep",
+            };
+            let code = reject.exclusion.code();
+            format!("there is no row: {} is rejected ({code}), and {end}", reject.key)
+        }
         (None, None) if rejects.has_orphan() => {
             let key = first(keys::csv_sources(dataset, user_id));
             let file = dataset.files().first().map_or("file", |file| file.name.as_str());
@@ -343,16 +348,49 @@ fn with_article(noun: &str) -> String {
     format!("{article} {noun}")
 }
 
+/// What is served of a row until its source is fixed. A file has its name in the declaration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served<'a> {
+    /// The same as without the object, which is ignored.
+    WithoutObject,
+    /// The row of the last valid source.
+    LastRow,
+    /// No row.
+    NoRow,
+    /// The row with its last valid file.
+    LastFile(&'a str),
+    /// The row without a file.
+    NoFile(&'a str),
+}
+
+impl fmt::Display for Served<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WithoutObject => f.write_str("the object is ignored"),
+            Self::LastRow => f.write_str("the row of the last valid CSV"),
+            Self::NoRow => f.write_str("no row"),
+            Self::LastFile(file) => write!(f, "the last valid {file}"),
+            Self::NoFile(file) => write!(f, "no {file}"),
+        }
+    }
+}
+
+impl Serialize for Served<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// What is served of a row until the source is fixed.
-pub fn served(dataset: &Dataset, open: &ExcludedSource, row: Option<RowView<'_>>) -> String {
+pub fn served<'a>(dataset: &'a Dataset, open: &ExcludedSource, row: Option<RowView<'_>>) -> Served<'a> {
     let is_rejected = matches!(open.exclusion, Exclusion::Rejected(_));
     let file = dataset.files().first().map_or("file", |file| file.name.as_str());
     match (source_kind(dataset, open), row) {
-        _ if !is_rejected => "the object is ignored".to_owned(),
-        (Some(SourceKind::Csv), Some(_)) => "the row of the last valid CSV".to_owned(),
-        (Some(SourceKind::Csv), None) => "no row".to_owned(),
-        (Some(SourceKind::Image), Some(row)) if row.has_file(0) => format!("the last valid {file}"),
-        _ => format!("no {file}"),
+        _ if !is_rejected => Served::WithoutObject,
+        (Some(SourceKind::Csv), Some(_)) => Served::LastRow,
+        (Some(SourceKind::Csv), None) => Served::NoRow,
+        (Some(SourceKind::Image), Some(row)) if row.has_file(0) => Served::LastFile(file),
+        _ => Served::NoFile(file),
     }
 }
 

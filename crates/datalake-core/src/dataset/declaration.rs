@@ -12,7 +12,7 @@ use super::{
     document::{self, Node, Table},
     error::DatasetError,
     format::{Compression, CsvDialect, SourceFormat},
-    key_pattern::{KeyPattern, PatternError},
+    key_pattern::{KeyPattern, PatternError, Placeholder},
 };
 use crate::{
     keys,
@@ -40,14 +40,23 @@ const KEYS: &[&str] = &[
     "missingValues",
 ];
 
-/// Parses a declaration, and checks its size as written and in canonical form, in which commits store it.
+/// The rules that a declaration obeys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// All rules, for the declaration of an owner.
+    All,
+    /// The rules without which rows have no meaning, for a declaration that a commit stores.
+    Stored,
+}
+
+/// Parses the declaration of an owner, and checks its size as written and in canonical form, in which commits store it.
 pub(super) fn parse(text: &str) -> Result<Dataset, DatasetError> {
     let expected = || format!("at most {} bytes", Dataset::BYTES_MAX);
     if text.len() > Dataset::BYTES_MAX {
         let found = format!("a declaration of {} bytes", text.len());
         return Err(DatasetError::at(text, Dataset::BYTES_MAX, found, expected()));
     }
-    let dataset = parse_of_any_size(text)?;
+    let dataset = parse_by(text, Rules::All)?;
     let canonical = dataset.canonical().len();
     match canonical > Dataset::BYTES_MAX {
         true => {
@@ -61,8 +70,12 @@ pub(super) fn parse(text: &str) -> Result<Dataset, DatasetError> {
     }
 }
 
-/// Parses a declaration, regardless of its size.
-pub(super) fn parse_of_any_size(text: &str) -> Result<Dataset, DatasetError> {
+/// Parses a declaration that a commit stores.
+pub(super) fn parse_stored(text: &str) -> Result<Dataset, DatasetError> {
+    parse_by(text, Rules::Stored)
+}
+
+fn parse_by(text: &str, rules: Rules) -> Result<Dataset, DatasetError> {
     let parsed = document::parse(text)?;
     let root = Table::new(text, parsed.get_ref());
     root.check_keys("the declaration", KEYS)?;
@@ -81,7 +94,7 @@ pub(super) fn parse_of_any_size(text: &str) -> Result<Dataset, DatasetError> {
     let Some(key_node) = source.get("key") else {
         return Err(node.error("[source] without key", "the key of the sources, like key = 'src-data/{id}.csv'"));
     };
-    let key = source_key(key_node)?;
+    let key = source_key(key_node, rules)?;
     let format = format(source.get("format"), key_node, &key)?;
     let compression = Compression::of_key(key.as_str());
     let csv = match root.get("csv") {
@@ -93,7 +106,7 @@ pub(super) fn parse_of_any_size(text: &str) -> Result<Dataset, DatasetError> {
         }
     };
     let missing_values = missing_values(root.get("missingValues"))?;
-    let mut names = columns::Names::default();
+    let mut names = columns::Names::new(rules);
     let columns = columns::parse(root.get("columns"), &key, format, &missing_values, &mut names)?;
     let files = files::parse(root.get("files"), &key, &mut names)?;
     let derived = derived::parse(root.get("derived"), &columns, &files, &mut names)?;
@@ -145,9 +158,20 @@ fn pattern_error(node: &Node<'_>, error: PatternError, placeholders: &[&str]) ->
     }
 }
 
-fn source_key(node: &Node<'_>) -> Result<KeyPattern, DatasetError> {
+fn source_key(node: &Node<'_>, rules: Rules) -> Result<KeyPattern, DatasetError> {
     let text = node.string("the key of the sources, like 'src-data/{id}.csv'")?;
     let key = KeyPattern::parse(text).map_err(|error| pattern_error(node, error, &[]))?;
+    if rules == Rules::All {
+        for Placeholder { name, .. } in key.placeholders() {
+            let at = || {
+                [format!("{{{name}}}"), format!("{{{name}:")]
+                    .iter()
+                    .find_map(|start| text.find(start))
+            };
+            name.check_not_reserved()
+                .map_err(|(found, expected)| node.error_within(at().map_or(0, |brace| brace + 1), found, expected))?;
+        }
+    }
     check_not_published(node, &key)?;
     Ok(key)
 }

@@ -36,9 +36,9 @@ impl FileColumn {
         self.copy_to.as_ref().unwrap_or(&self.key)
     }
 
-    /// What rows show of the file: its name, and the name and the keys of its column.
-    pub(super) fn shown(&self) -> (&Name, &Name, &KeyPattern) {
-        (&self.name, &self.column, self.linked())
+    /// What rows show of the file: its name, and the name and the keys of its column. Which values the placeholders accept does not matter.
+    pub fn shown(&self) -> (&Name, &Name, &str) {
+        (&self.name, &self.column, self.linked().as_str())
     }
 }
 

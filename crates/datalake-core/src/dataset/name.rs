@@ -4,7 +4,7 @@ use std::{fmt, ops::Deref};
 
 use crate::text::quoted;
 
-/// A name of a declaration. Invariant: `[a-z][a-z0-9_]{0,62}` without `__` and without `_` at the end, and not a reserved name.
+/// A name of a declaration. Invariant: `[a-z][a-z0-9_]{0,62}` without `__` and without `_` at the end, and not that of a column with provenance.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Box<str>);
 
@@ -60,16 +60,29 @@ impl Name {
             let found = format!("the name {text}, whose underscores separate a column from an operator");
             return Err((found, "single underscores between other characters"));
         }
-        if [PARAMETERS, PROVENANCE, ROUTES].iter().any(|reserved| reserved.contains(&text)) {
-            return Err((format!("the reserved name {text}"), "another name, for example with a prefix"));
+        // The table would have two columns of the same name.
+        if PROVENANCE.contains(&text) {
+            return Err(reserved(text));
         }
         Ok(Self(text.into()))
+    }
+
+    /// Rejects the name of a parameter or of a route.
+    pub(super) fn check_not_reserved(&self) -> Result<(), (String, &'static str)> {
+        match [PARAMETERS, ROUTES].iter().any(|names| names.contains(&self.as_str())) {
+            true => Err(reserved(self)),
+            false => Ok(()),
+        }
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn reserved(name: &str) -> (String, &'static str) {
+    (format!("the reserved name {name}"), "another name, for example with a prefix")
 }
 
 impl Deref for Name {
@@ -92,7 +105,7 @@ mod tests {
 
     #[track_caller]
     fn check_rejected(text: &str, cause: &str) {
-        let (found, expected) = Name::parse(text).expect_err(text);
+        let (found, expected) = Name::parse(text).and_then(|name| name.check_not_reserved()).expect_err(text);
         assert!(found.contains(cause) && !expected.is_empty(), "{found}");
     }
 

@@ -135,6 +135,13 @@ fn little_is_required() {
 }
 
 #[test]
+fn rows_keep_the_capitals_of_abbreviations_within_a_sentence() {
+    let rows = |title| dataset(&format!("title = '{title}'\nsource.key = 's/{{id}}.csv'\n")).rows_in_sentence();
+    let titles = ["Users", "All Plants", "PCR plates", "X", "Ämter", "年齢"];
+    assert_eq!(titles.map(rows), ["users", "all Plants", "PCR plates", "x", "ämter", "年齢"]);
+}
+
+#[test]
 fn titles_and_constraints_are_not_part_of_the_columns() {
     let base = "title = 'Plants'\nsource.key = 'src-data/{id}.csv'\n[columns]\nkind = 'string'\nday = 'date'\n[files.photo]\nkey = \
                 'src-data/{id}.png'\n[derived]\nage = 'years(day)'\n";
@@ -148,6 +155,7 @@ fn titles_and_constraints_are_not_part_of_the_columns() {
     check("kind = 'string'", "kind = { type = 'string', maxLength = 9, title = 'Kind' }", true);
     check("kind = 'string'", "kind = { type = 'string', source = 'Art' }", true);
     check("png'", "png'\nmax_bytes = 9", true);
+    check("{id}.csv", "{id:P[0-9]{4}}.csv", true);
     check("kind = 'string'", "kind = 'integer'", false);
     check("kind = 'string'\nday = 'date'", "day = 'date'\nkind = 'string'", false);
     check("kind = ", "sort = ", false);

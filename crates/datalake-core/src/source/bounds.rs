@@ -8,7 +8,7 @@ use super::{layout::Words, values::Invalid};
 use crate::{
     dataset::{Column, ColumnType, Maximum, Value},
     reject::{Reason, RejectCode},
-    text::quoted,
+    text::{counted, quoted},
     user::Day,
 };
 
@@ -132,12 +132,11 @@ fn start(value: &Value) -> Option<Timestamp> {
 fn elapsed(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().unsigned_abs();
     let (number, unit) = match seconds {
-        _ if seconds.is_multiple_of(3_600) => (seconds / 3_600, "hour"),
-        _ if seconds.is_multiple_of(60) => (seconds / 60, "minute"),
-        _ => (seconds, "second"),
+        _ if seconds.is_multiple_of(3_600) => (seconds / 3_600, ["hour", "hours"]),
+        _ if seconds.is_multiple_of(60) => (seconds / 60, ["minute", "minutes"]),
+        _ => (seconds, ["second", "seconds"]),
     };
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {unit}{plural}")
+    counted(number, unit[0], unit[1])
 }
 
 #[cfg(test)]

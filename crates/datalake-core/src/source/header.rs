@@ -188,19 +188,32 @@ fn is_incomplete(layout: &Layout<'_>, names: &[Cow<'_, str>], found: &[Option<us
     if missing().next().is_none() {
         return false;
     }
-    let others: Vec<&str> = others(names, found).map(|(_, name)| &**name).collect();
-    missing().any(|(column, _)| others.iter().any(|name| is_typing_error(name, column.header)))
+    // Which skeleton is compared depends on the column.
+    let others: Vec<[String; 2]> = others(names, found)
+        .map(|(_, name)| [false, true].map(|is_ascii| skeleton(name, is_ascii)))
+        .collect();
+    missing().any(|(column, _)| {
+        let is_ascii = column.header.is_ascii();
+        let expected = skeleton(column.header, is_ascii);
+        others
+            .iter()
+            .any(|skeletons| is_typing_error(&skeletons[usize::from(is_ascii)], &expected))
+    })
 }
 
 /// Whether a name is probably meant to be that of a column: they look alike, or differ by one letter of at least four. `phone2` is not meant to be
-/// `phone3`.
-fn is_typing_error(name: &str, column: &str) -> bool {
-    let [found, expected] = [name, column].map(|text| skeleton(text, column.is_ascii()));
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-    let [found_length, expected_length] = [&found, &expected].map(|text| text.chars().count());
-    let may_differ =
-        expected_length >= TYPED_LENGTH_MIN && found_length.abs_diff(expected_length) <= 1 && digits(&found) == digits(&expected);
-    !found.is_empty() && (found == expected || may_differ && strsim::damerau_levenshtein(&found, &expected) <= 1)
+/// `phone3`. Both are skeletons.
+fn is_typing_error(found: &str, expected: &str) -> bool {
+    let [found_length, expected_length] = [found, expected].map(|text| text.chars().count());
+    let digits = |text| str::chars(text).filter(char::is_ascii_digit);
+    // The distance is computed last, because it costs the most.
+    let differs_by_one_letter = || {
+        expected_length >= TYPED_LENGTH_MIN
+            && found_length.abs_diff(expected_length) <= 1
+            && digits(found).eq(digits(expected))
+            && strsim::damerau_levenshtein(found, expected) <= 1
+    };
+    !found.is_empty() && (found == expected || differs_by_one_letter())
 }
 
 /// The names that are not those of columns, with their positions.

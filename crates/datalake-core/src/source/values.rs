@@ -13,7 +13,7 @@ use crate::{
     count::count,
     dataset::{Column, ColumnType, Value, instant},
     reject::{Notice, Reason, RejectCode},
-    text::{self, code_point, code_points, grouped, quoted},
+    text::{self, code_point, code_points, counted, grouped, quoted},
     user::Day,
 };
 
@@ -195,8 +195,7 @@ fn check_string(column: &Column, text: &str) -> Result<(), Invalid> {
 }
 
 fn characters(count: u32) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} character{plural}")
+    counted(count.into(), "character", "characters")
 }
 
 fn not_allowed(column: &Column, text: &str) -> Invalid {

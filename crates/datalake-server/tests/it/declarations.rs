@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use axum::{body::Body, http::Request};
 use datalake_core::{
     dataset::{Dataset, Value},
-    reject::{ExcludedSource, RejectCode},
+    reject::{ExcludedSource, Exclusion, IgnoreCode, RejectCode},
     row::{Provenance, Row},
     run::RunId,
     user::UserId,
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::{
     fixture::{Answer, Lake, now},
-    version_cache::{assert_problem, hour, reject},
+    version_cache::{assert_problem, hour, open, reject},
 };
 
 const PLANTS: &str = r#"
@@ -99,8 +99,39 @@ async fn pages_show_one_version_although_the_declaration_changes() {
     assert_eq!((unknown.status.as_u16(), &unknown.json()["parameter"]), (400, &json!("select")));
     let gone = lake.get(&link.replace("cursor=0~", "cursor=9~")).await;
     assert_problem(&gone, 410, "cursor-gone");
+    let gone = link.replace("/data?", "/page/users?").replace("cursor=0~", "cursor=9~");
+    assert_eq!(lake.get(&gone).await.status.as_u16(), 410);
     let stats = lake.get("/stats?cursor=0~x").await;
     assert_eq!((stats.status.as_u16(), &stats.json()["parameter"]), (400, &json!("cursor")));
+}
+
+#[tokio::test]
+async fn version_that_cannot_be_read_is_no_invalid_parameter() {
+    let lake = Lake::empty();
+    let other = PLANTS.replace("state = ", "condition = ");
+    for (version, text) in [(0, PLANTS), (1, other.as_str())] {
+        lake.commit_of(&dataset(text), &format!("run-{version}"), hour(version), plants(), &[])
+            .await;
+    }
+    lake.watch.refresh_now().await;
+    // The first version is not in memory.
+    lake.set_down(true);
+    for (query, status) in [
+        ("version=0&state=dead", 503),
+        ("as_of=2026-11-20T00:30:00Z&state=dead", 503),
+        ("version=9&state=dead", 404),
+        ("version=one&state=dead", 400),
+        ("state=dead", 400),
+    ] {
+        for path in ["/data", "/page/users"] {
+            let answer = lake.get(&format!("{path}?{query}")).await;
+            assert_eq!(answer.status.as_u16(), status, "{path}?{query}: {}", answer.body);
+        }
+    }
+    let invalid = lake.get("/data?version=one&state=dead").await;
+    assert_eq!(invalid.json()["parameter"], "state");
+    let submitted = lake.get("/page/users?form=rows&version=0&as_of=&state__exact=dead").await;
+    assert_eq!(submitted.status.as_u16(), 503, "{}", submitted.body);
 }
 
 #[tokio::test]
@@ -172,6 +203,30 @@ async fn explanation_names_the_header() {
 }
 
 #[tokio::test]
+async fn missing_row_is_explained_in_the_words_of_the_dataset() {
+    let lake = Lake::empty();
+    let orphan = open("src-data/d.pdf", "d", Exclusion::Ignored(IgnoreCode::OrphanImage));
+    let rejects = [reject("src-data/c.csv", "c", RejectCode::Quote), orphan];
+    lake.commit_plants(PLANTS, 0, plants(), &rejects).await;
+    for (id, summary, served) in [
+        (
+            "c",
+            "there is no row: src-data/c.csv is rejected (quote), and there is no earlier row to keep",
+            "no row",
+        ),
+        (
+            "d",
+            "there is no row: there is a scan, but no src-data/d.csv",
+            "the object is ignored",
+        ),
+    ] {
+        let explained = lake.get(&format!("/data/{id}/explain")).await.json();
+        assert_eq!(explained["summary"], summary);
+        assert_eq!(explained["rejects"][0]["served"], served);
+    }
+}
+
+#[tokio::test]
 async fn numbers_have_one_form_in_all_documents() {
     let lake = lake().await;
     for path in ["/data", "/data.ndjson", "/data/a", "/data/a/history", "/data/a/explain"] {
@@ -200,6 +255,23 @@ async fn value_outside_of_the_enum_is_an_error() {
         assert_eq!(answer.json()["detail"], detail);
     }
     assert_eq!(lake.get("/data?state__contains=EA&select=nr").await.body, "[{\"nr\":1},{\"nr\":2}]");
+}
+
+#[tokio::test]
+async fn numbers_of_an_enum_have_the_schema_of_their_type() {
+    let text = "source.key = 'src-data/{id}.csv'\n[columns]\nwells = { type = 'integer', enum = [96, 384] }\n[files.scan]\nkey = \
+                'src-data/{id}.pdf'\n";
+    let lake = Lake::empty();
+    lake.commit_plants(text, 0, vec![put("a", vec![Value::Integer(96)], false)], &[])
+        .await;
+    for query in ["wells=0096", "wells__in=96,%20384"] {
+        let answer = lake.get(&format!("/data?select=wells&{query}")).await;
+        assert_eq!(answer.body, "[{\"wells\":96}]", "{query}");
+    }
+    let document = lake.get("/openapi.json").await.json();
+    let parameter = &document["components"]["parameters"]["query.wells"];
+    assert_eq!(parameter["schema"], json!({"type": "integer", "format": "int64"}));
+    assert_eq!(parameter["example"], 96);
 }
 
 #[tokio::test]

@@ -166,7 +166,7 @@ async fn missing_sources_are_explained() {
         vec![],
         &[bad_csv()],
         "missing",
-        &["there is no row: src-data/7.CSV is rejected (quote)"],
+        &["there is no row: src-data/7.CSV is rejected (quote), and there was no valid CSV before"],
         &["no row"],
     )
     .await;

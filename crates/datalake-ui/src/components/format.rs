@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use datalake_core::text::capitalized;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
@@ -107,14 +108,7 @@ pub(crate) fn sentence(message: &str) -> String {
     if is_file_name || first_word.contains(['/', '_', '=', '`']) {
         return format!("{message}{end}");
     }
-    capitalize(message) + end
-}
-
-/// The text with an upper-case first letter.
-pub(crate) fn capitalize(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(char::to_uppercase);
-    first.into_iter().flatten().chain(letters).collect()
+    capitalized(message) + end
 }
 
 #[cfg(test)]

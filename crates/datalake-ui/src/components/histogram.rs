@@ -3,6 +3,7 @@
 use datalake_core::{
     dataset::{Dataset, Value},
     query::column::Column,
+    text::capitalized,
 };
 use datalake_table::memory::{distribution::Bin, summary::Histogram};
 use maud::{Markup, html};
@@ -11,7 +12,7 @@ use crate::{
     components::{
         self,
         chart::{self, Axes, Height, Labels},
-        format::{capitalize, number},
+        format::number,
         labels,
     },
     page::{links, query::Query},
@@ -114,7 +115,7 @@ impl Chart<'_> {
                     tr {
                         th scope="col" { (labels::column(self.dataset, self.column)) }
                         @match self.series() {
-                            Some([with, without]) => { th.number scope="col" { (capitalize(&with)) } th.number scope="col" { (capitalize(&without)) } },
+                            Some([with, without]) => { th.number scope="col" { (capitalized(&with)) } th.number scope="col" { (capitalized(&without)) } },
                             None => th.number scope="col" { (self.dataset.title()) },
                         }
                     }

@@ -5,9 +5,10 @@ use datalake_api::rows::format::Format;
 use datalake_core::{
     dataset::{ColumnType, Dataset, DerivedFunction, FileColumn, Origin, SourceFormat},
     query::column::Column,
+    text::capitalized,
 };
 
-use crate::components::format::{capitalize, counted};
+use crate::components::format::counted;
 
 /// Most columns of a table by default: more do not fit into a window, or into the size of a page.
 const COLUMNS_MAX: usize = 12;
@@ -17,7 +18,7 @@ pub(crate) fn column(dataset: &Dataset, column: Column) -> String {
     match column {
         Column::Value(index) => match (&dataset.columns()[index].title, index) {
             (Some(title), _) => title.to_string(),
-            (None, 0) => capitalize(dataset.entity()),
+            (None, 0) => capitalized(dataset.entity()),
             (None, _) => of_name(&dataset.columns()[index].name),
         },
         Column::File(index) => file(&dataset.files()[index]),
@@ -66,13 +67,13 @@ pub(crate) fn sources_in_sentence(dataset: &Dataset) -> [&'static str; 2] {
 /// Why an earlier version has no files; empty if the dataset has none.
 pub(crate) fn kept_files(dataset: &Dataset) -> String {
     match files_in_sentence(dataset) {
-        Some([_, plural]) => format!("{} are kept for the latest version only.", capitalize(&plural)),
+        Some([_, plural]) => format!("{} are kept for the latest version only.", capitalized(&plural)),
         None => String::new(),
     }
 }
 
 fn of_name(name: &str) -> String {
-    capitalize(&name.replace('_', " "))
+    capitalized(&name.replace('_', " "))
 }
 
 /// The rows within a sentence: `users`.

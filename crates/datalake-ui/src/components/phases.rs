@@ -2,10 +2,13 @@
 
 use std::cmp::Ordering;
 
-use datalake_core::progress::{Phase, RunProgress};
+use datalake_core::{
+    progress::{Phase, RunProgress},
+    text::capitalized,
+};
 use maud::{Markup, html};
 
-use crate::components::format::{capitalize, number};
+use crate::components::format::number;
 
 /// The list; the script updates it. Nothing without progress: a Job reports it from its fifth second on, and runs of other servers do not.
 pub(crate) fn list(progress: Option<RunProgress>) -> Markup {
@@ -15,7 +18,7 @@ pub(crate) fn list(progress: Option<RunProgress>) -> Markup {
             @for phase in Phase::ALL {
                 @let is_current = progress.phase == phase;
                 li data-phase=(phase.as_str()) data-state=(state(phase, progress)) aria-current=[is_current.then_some("step")] {
-                    (capitalize(phase.label())) " "
+                    (capitalized(phase.label())) " "
                     span.count { @if is_current { (count(progress)) } }
                 }
             }

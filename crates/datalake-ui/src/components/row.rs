@@ -4,15 +4,12 @@ use datalake_core::{
     dataset::{Dataset, Value, ValueRef},
     query::column::Column,
     row::{Cell, RowView},
+    text::capitalized,
     user::Ages,
 };
 use maud::{Markup, html};
 
-use crate::components::{
-    file_state::FileState,
-    format::{capitalize, truncate},
-    labels,
-};
+use crate::components::{file_state::FileState, format::truncate, labels};
 
 /// How many bytes of each text a title or a message shows. The page of the row shows the whole text.
 pub(crate) const TEXT_BYTES_MAX: usize = 100;
@@ -85,7 +82,7 @@ pub(crate) fn title(view: RowView<'_>) -> String {
 
 /// The title of a row without texts, or of an ID without a row.
 pub(crate) fn untitled(dataset: &Dataset, id: &str) -> String {
-    format!("{} {id}", capitalize(dataset.entity()))
+    format!("{} {id}", capitalized(dataset.entity()))
 }
 
 /// A row within a sentence: its first texts with the ID in parentheses, or the ID alone.

@@ -1,11 +1,11 @@
 //! Example requests. Each has links that open its response and the corresponding page.
 
 use axum::response::{IntoResponse, Response};
-use datalake_core::dataset::Dataset;
+use datalake_core::{dataset::Dataset, text::capitalized};
 use maud::{Markup, html};
 
 use crate::{
-    components::{self, format::capitalize, labels},
+    components::{self, labels},
     page::{api_address::ApiAddress, context::PageContext, html_page::HtmlPage, layout::View, links},
 };
 use datalake_api::{
@@ -41,7 +41,7 @@ fn card(example: &Example, origin: &str) -> Markup {
     html! {
         section.card.example data-example=(href) {
             header {
-                h3 { (capitalize(title)) }
+                h3 { (capitalized(title)) }
                 span.small {
                     a href=(href) { "Open" }
                     @if let Some(page) = rows_page(href) { " · " a href=(page) { "Open as page" } }

@@ -14,7 +14,7 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use datalake_core::{dataset::Dataset, run::RunOutcome, user::Day};
+use datalake_core::{dataset::Dataset, run::RunOutcome, text::capitalized, user::Day};
 use datalake_table::memory::{snapshot::Snapshot, summary::Summary};
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -22,7 +22,7 @@ use maud::{Markup, html};
 use crate::{
     components::{
         self, bar_chart,
-        format::{self, capitalize, counted, number},
+        format::{self, counted, number},
         histogram, labels, run,
     },
     overview::trends::Trends,
@@ -207,8 +207,8 @@ fn sources(runs: &[Run], dataset: &Dataset) -> Markup {
             @if let Some(report) = report {
                 @let counts = &report.counts;
                 dl.properties {
-                    dt { (capitalize(sources)) } dd { (number(counts.csv_listed)) }
-                    @if let Some([_, files]) = &files { dt { (capitalize(files)) } dd { (number(counts.images_listed)) } }
+                    dt { (capitalized(sources)) } dd { (number(counts.csv_listed)) }
+                    @if let Some([_, files]) = &files { dt { (capitalized(files)) } dd { (number(counts.images_listed)) } }
                     dt { "Read by that run" }
                     dd {
                         (counted(counts.csv_read, source, sources))

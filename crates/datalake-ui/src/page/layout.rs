@@ -36,16 +36,13 @@
 use datalake_core::{
     dataset::Dataset,
     query::{column::Column, search::SEARCH},
+    text::capitalized,
 };
 use maud::{DOCTYPE, Markup, html};
 
 use crate::{
     assets,
-    components::{
-        self,
-        format::{capitalize, number},
-        labels,
-    },
+    components::{self, format::number, labels},
     page::{api_address::ApiAddress, lake_status::LakeState, links, return_address::ReturnAddress, site::Site, theme},
     rows::{filter_form, form_query::FORM},
 };
@@ -347,7 +344,7 @@ impl Frame<'_> {
                     }
                     p {
                         (PRODUCT) " · " span #time-zone { "Times are in UTC." }
-                        @if let Some(computed) = labels::computed_on_a_day(self.dataset) { " " (capitalize(&computed)) ": completed calendar years." }
+                        @if let Some(computed) = labels::computed_on_a_day(self.dataset) { " " (capitalized(&computed)) ": completed calendar years." }
                     }
                 }
             }

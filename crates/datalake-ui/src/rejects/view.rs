@@ -22,7 +22,7 @@ use crate::{
     page::links,
     rejects::model::{RejectsPage, RejectsRequest, count_by_code, page_of},
 };
-use datalake_api::routes::explain;
+use datalake_api::routes::explain::{self, Served};
 
 pub(crate) fn markup(snapshot: &Snapshot, request: &RejectsRequest, now: Timestamp) -> Markup {
     let version = snapshot.version().number();
@@ -178,20 +178,18 @@ fn note(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest, no
 /// What is still served for the row of a rejected source.
 fn served(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest) -> Markup {
     let row = open.user_id.as_ref().and_then(|user_id| snapshot.row(user_id.as_str()));
-    let is_rejected = open.kind() == ExclusionKind::Rejected;
-    let what = explain::served(snapshot.dataset(), open, row);
-    let is_served = !what.starts_with("no ");
+    let served = explain::served(snapshot.dataset(), open, row);
     html! {
         @match (row, &open.user_id) {
             (Some(row), _) => {
                 @let link = html! { a href=(request.row_href(row.user_id)) { (mention(row, TEXT_BYTES_MAX)) } };
-                @match (is_rejected, is_served) {
-                    (true, true) => { "Still served: " (what) " of " (link) "." },
-                    (true, false) => { "Not served: " (link) " has " (what) "." },
-                    (false, _) => { "This file is not accepted; other files provide the row of " (link) "." },
+                @match served {
+                    Served::LastRow | Served::LastFile(_) => { "Still served: " (served) " of " (link) "." },
+                    Served::NoRow | Served::NoFile(_) => { "Not served: " (link) " has " (served) "." },
+                    Served::WithoutObject => { "This file is not accepted; other files provide the row of " (link) "." },
                 }
             },
-            (None, Some(user_id)) if is_rejected => { "Not served: " (snapshot.dataset().entity()) " " (user_id) " has no row." },
+            (None, Some(user_id)) if served != Served::WithoutObject => { "Not served: " (snapshot.dataset().entity()) " " (user_id) " has no row." },
             _ => "No row is affected.",
         }
     }

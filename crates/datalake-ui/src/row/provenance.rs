@@ -3,6 +3,7 @@
 use datalake_core::{
     dataset::{Dataset, Origin},
     query::column::Column,
+    text::capitalized,
 };
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -10,7 +11,7 @@ use maud::{Markup, html};
 use crate::{
     components::{
         self,
-        format::{capitalize, counted, relative_time, truncate},
+        format::{counted, relative_time, truncate},
         labels, run,
         table::{self, ColumnType},
     },
@@ -62,7 +63,7 @@ fn details(dataset: &Dataset, explanation: &ExplanationDocument<'_>, now: Timest
                 summary { "Details" }
                 p.wrap { (components::prose(&explanation.summary)) }
                 dl.properties.sources {
-                    @if let Some(csv) = &explanation.csv { (source(&capitalize(labels::sources_in_sentence(dataset)[0]), csv, now)) }
+                    @if let Some(csv) = &explanation.csv { (source(&capitalized(labels::sources_in_sentence(dataset)[0]), csv, now)) }
                     @if let Some(image) = &explanation.image { (source(&dataset.files().first().map_or_else(|| "File".to_owned(), labels::file), image, now)) }
                     @if let Some(run_id) = explanation.run_id { dt { "Run" } dd { (run::id(run_id)) } }
                 }

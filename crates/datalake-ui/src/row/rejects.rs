@@ -14,7 +14,10 @@ use crate::{
     page::links,
     row::model::RowPage,
 };
-use datalake_api::routes::{explain::OpenRejectDocument, rejects::RejectDocument};
+use datalake_api::routes::{
+    explain::{OpenRejectDocument, Served},
+    rejects::RejectDocument,
+};
 
 /// Nothing if no source is rejected.
 pub(crate) fn card(page: &RowPage<'_>) -> Markup {
@@ -54,10 +57,10 @@ fn note(dataset: &Dataset, OpenRejectDocument { reject, served }: &OpenRejectDoc
     let what = html! { span data-served { (served) } };
     html! {
         "First " (reject.kind) " " (time(&reject.since, now)) " by run " (run::link(reject.run_id)) ". "
-        @match (reject.kind, served.starts_with("no ")) {
-            ("rejected", true) => { "Not served: the " (dataset.entity()) " has " (what) "." },
-            ("rejected", false) => { "Still served: " (what) "." },
-            _ => "No row is affected.",
+        @match served {
+            Served::NoRow | Served::NoFile(_) => { "Not served: the " (dataset.entity()) " has " (what) "." },
+            Served::LastRow | Served::LastFile(_) => { "Still served: " (what) "." },
+            Served::WithoutObject => "No row is affected.",
         }
     }
 }

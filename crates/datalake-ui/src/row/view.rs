@@ -3,6 +3,7 @@
 use datalake_core::{
     dataset::{FileColumn, ValueRef},
     query::column::Column,
+    text::capitalized,
 };
 use maud::{Markup, html};
 
@@ -10,7 +11,7 @@ use crate::{
     components::{
         self, Severity,
         file_state::FileState,
-        format::{capitalize, counted, relative_time},
+        format::{counted, relative_time},
         labels,
         row::{Row, RowValue, TEXT_BYTES_MAX, mention},
         run, value,
@@ -30,7 +31,7 @@ use datalake_api::{
 pub(crate) fn markup(page: &RowPage<'_>) -> Markup {
     let has_title = labels::title_columns(page.dataset).next().is_some();
     let subtitle = html! {
-        @if page.row.is_some() && has_title { (capitalize(page.dataset.entity())) " " bdi { (page.id) } ", version " } @else { "Version " }
+        @if page.row.is_some() && has_title { (capitalized(page.dataset.entity())) " " bdi { (page.id) } ", version " } @else { "Version " }
         (page.version)
     };
     html! {

@@ -1,12 +1,12 @@
 //! The gallery: the images of the rows.
 
-use datalake_core::query::column::Column;
+use datalake_core::{query::column::Column, text::capitalized};
 use maud::{Markup, html};
 
 use crate::{
     components::{
         file_state::FileState,
-        format::{capitalize, truncate},
+        format::truncate,
         labels,
         row::{RowValue, TEXT_BYTES_MAX},
     },
@@ -29,13 +29,13 @@ pub(crate) fn gallery(page: &RowsPage, file: usize) -> Markup {
                             FileState::Available { version } => span.placeholder {
                                 img src=(links::file(&row.id, &dataset.files()[file].name, version)) alt="" loading="lazy";
                             },
-                            FileState::NotKept => span.no-image { (capitalize(&name)) " not kept" },
+                            FileState::NotKept => span.no-image { (capitalized(&name)) " not kept" },
                             FileState::None => span.no-image { "No " (name) },
                         }
                         span.caption {
                             span.names { bdi { (truncate(&row.title(dataset), 2 * TEXT_BYTES_MAX)) } }
                             span.muted {
-                                @if !title_columns.is_empty() { (capitalize(dataset.entity())) " " bdi { (row.id) } }
+                                @if !title_columns.is_empty() { (capitalized(dataset.entity())) " " bdi { (row.id) } }
                                 @if let Some(years) = years && let RowValue::Value(value) = row.value(years) {
                                     @if !title_columns.is_empty() { " · " }
                                     (labels::column_in_sentence(dataset, years)) " " (value)

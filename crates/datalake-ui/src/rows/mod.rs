@@ -35,16 +35,12 @@ pub(crate) async fn show(
     let request = match request {
         Ok(request) => request,
         Err(RequestError::Redirect(redirect)) => return Ok(redirect.into_response()),
-        Err(RequestError::Invalid(error)) => return invalid_filter::page(&context, &context.dataset, Problem::Parameter(error)),
+        Err(RequestError::Problem(problem)) => return invalid_filter::page(&context, &context.dataset, problem),
     };
     let read_at = match read_at {
         Ok(read_at) => read_at,
         Err(problem) => {
-            // An invalid filter is reported first, unless the version may have another declaration.
-            let problem = match request.rows(&context.dataset) {
-                Err(error) if !request.selects_version() => Problem::Parameter(error),
-                _ => problem,
-            };
+            let problem = request.selection_problem(&context.dataset, problem);
             return invalid_filter::page(&context, &context.dataset, problem);
         }
     };

@@ -1,6 +1,6 @@
 //! The parsed request for the list of rows.
 
-use std::num::NonZeroU16;
+use std::{num::NonZeroU16, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -15,8 +15,9 @@ use crate::{
 };
 use datalake_api::{
     problem::Problem,
-    request::{cursor::CURSOR, data_query::DataQuery, query_string::QueryString},
+    request::{data_query::DataQuery, query_string::QueryString, selected_snapshot::SelectedSnapshot, table_read::selection_problem},
     snapshots::watch::TableWatch,
+    state::ApiState,
 };
 
 /// The default and maximum number of rows on a page. A row takes about 0.5 KiB, so that a page stays below 84 KB.
@@ -70,12 +71,12 @@ pub(crate) struct RowsRequest {
 pub(crate) enum RequestError {
     /// The request is a submitted form, and is redirected to the address with the API's parameters.
     Redirect(Redirect),
-    Invalid(QueryError),
+    Problem(Problem),
 }
 
 impl From<QueryError> for RequestError {
     fn from(error: QueryError) -> Self {
-        Self::Invalid(error)
+        Self::Problem(Problem::Parameter(error))
     }
 }
 
@@ -83,21 +84,18 @@ impl IntoResponse for RequestError {
     fn into_response(self) -> Response {
         match self {
             Self::Redirect(redirect) => redirect.into_response(),
-            Self::Invalid(error) => Problem::Parameter(error).into_response(),
+            Self::Problem(problem) => problem.into_response(),
         }
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for RowsRequest
-where
-    TableWatch: FromRef<S>,
-{
+impl FromRequestParts<ApiState> for RowsRequest {
     type Rejection = RequestError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RequestError> {
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, RequestError> {
         let pairs = QueryString::of(parts)?;
         if pairs.get(FORM).is_some() {
-            let dataset = TableWatch::from_ref(state).dataset();
+            let dataset = dataset_of_form(parts, state, &pairs).await.map_err(RequestError::Problem)?;
             let address = form_query::to_api_query(&dataset, pairs.iter()).address(links::ROWS);
             return Err(RequestError::Redirect(Redirect::to(&address)));
         }
@@ -118,9 +116,9 @@ where
 }
 
 impl RowsRequest {
-    /// Whether the request names a version, which may have other columns than the latest one.
-    pub(crate) fn selects_version(&self) -> bool {
-        self.pairs.iter().any(|(name, _)| ["version", "as_of", CURSOR].contains(&name))
+    /// The problem of the request if its version cannot be selected. `newest` is the declaration of the latest version.
+    pub(crate) fn selection_problem(&self, newest: &Dataset, selection: Problem) -> Problem {
+        selection_problem(&self.pairs, self.rows(newest).err(), selection)
     }
 
     /// The filters, parsed by the declaration of the version that they select rows of.
@@ -128,6 +126,21 @@ impl RowsRequest {
         let mut rows = DataQuery::parse(dataset, &self.pairs.without(&[VIEW, PAGE]), links::ROWS)?;
         rows.query.limit = Some(limit(rows.query.limit)?);
         Ok(rows)
+    }
+}
+
+/// The declaration whose fields a submitted form has: that of its version. The latest version is shown if the form has no valid version.
+async fn dataset_of_form(parts: &mut Parts, state: &ApiState, pairs: &QueryString) -> Result<Arc<Dataset>, Problem> {
+    let newest = TableWatch::from_ref(state).dataset();
+    let version = pairs.filled(&["version", "as_of"]);
+    if version.iter().next().is_none() {
+        return Ok(newest);
+    }
+    match SelectedSnapshot::of_query(parts, state, &version).await {
+        Ok(selected) => Ok(Arc::clone(selected.snapshot.dataset())),
+        // A later request may succeed.
+        Err(problem) if problem.status().is_server_error() => Err(problem),
+        Err(_) => Ok(newest),
     }
 }
 

@@ -3,12 +3,13 @@
 use datalake_core::{
     dataset::Dataset,
     run::{Counts, Requests, RunOutcome, RunReport},
+    text::capitalized,
 };
 use maud::{Markup, html};
 
 use crate::{
     components::{
-        format::{capitalize, counted, milliseconds, number},
+        format::{counted, milliseconds, number},
         labels,
     },
     page::links,
@@ -79,7 +80,7 @@ fn total(requests: &Requests) -> u64 {
 /// All counts and store requests.
 pub(crate) fn counts(report: &RunReport, dataset: &Dataset) -> Markup {
     let (counts, requests) = (&report.counts, &report.requests);
-    let sources = capitalize(labels::sources_in_sentence(dataset)[1]);
+    let sources = capitalized(labels::sources_in_sentence(dataset)[1]);
     let read = |count: u64| Some(count).filter(|_| is_read_known(report));
     let totals = [
         count("users", "Rows after the run", Some(counts.users)),
@@ -138,7 +139,7 @@ fn file_counts(counts: &Counts, dataset: &Dataset, read: Option<u64>) -> [Vec<La
     let Some([_, files]) = labels::files_in_sentence(dataset) else {
         return [const { Vec::new() }; 3];
     };
-    let files = capitalize(&files);
+    let files = capitalized(&files);
     let count = |name, action: &str, value| count(name, &format!("{files} {action}"), value);
     [
         vec![count("images_listed", "listed", Some(counts.images_listed))],

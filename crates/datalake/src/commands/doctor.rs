@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datalake_core::{dataset::Dataset, run::RunOutcome};
+use datalake_core::{count::count, dataset::Dataset, run::RunOutcome, text::counted};
 use datalake_processor::{
     doctor::{self, Check, CheckResult},
     options::{RunOptions, Writers},
@@ -160,12 +160,11 @@ fn render(checks: &[Check], screen: Screen) -> String {
         .collect();
     let columns = ["CHECK", "RESULT", "FINDING"];
     let text = table(columns.map(Column::text).into(), &rows, screen);
-    let number = |result| checks.iter().filter(|check| check.result == result).count();
-    let warnings = number(CheckResult::Warning);
+    let number = |result| count(checks.iter().filter(|check| check.result == result).count());
     text + &format!(
-        "{} ok, {warnings} warning{}, {} failed, {} skipped\n",
+        "{} ok, {}, {} failed, {} skipped\n",
         number(CheckResult::Ok),
-        if warnings == 1 { "" } else { "s" },
+        counted(number(CheckResult::Warning), "warning", "warnings"),
         number(CheckResult::Failed),
         number(CheckResult::Skipped)
     )

@@ -25,6 +25,7 @@ use crate::{
     dataset_file,
     documentation::REJECTS,
     exit::UsageError,
+    lake_arguments::{arguments, with_complete_commands},
     lake_location,
     progress::{Bar, UploadProgress},
     samples,
@@ -57,13 +58,13 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     super::create(&args.lake).await?;
     let lake = super::open(&args.lake).await?;
     let bucket = lake.bucket.as_ref();
-    let declaration_line = match text_of_declaration {
-        Some(text) => format!("{} {}\n", keys::DECLARATION, upload_declaration(bucket, text, &dataset).await?),
+    let declaration_lines = match text_of_declaration {
+        Some(text) => upload_declaration(bucket, text).await?.lines(&arguments(&args.lake)),
         None => String::new(),
     };
     let on_upload = bar.upload_listener();
     let url = &args.lake.lake;
-    let mut text = format!("the lake is ready: {url}\n{declaration_line}");
+    let mut text = format!("the lake is ready: {url}\n{declaration_lines}");
     // The samples are users.
     let has_samples = args.samples && *dataset == *Dataset::users();
     let skipped_lines = sources.as_ref().map(FolderSources::skipped_lines).unwrap_or_default();
@@ -116,20 +117,41 @@ fn names(dataset: &Dataset) -> Vec<String> {
         .collect()
 }
 
-/// Writes the declaration, unless the lake has the same text. Returns what happened to it.
-async fn upload_declaration(bucket: &dyn Bucket, text: String, dataset: &Dataset) -> anyhow::Result<&'static str> {
-    let is_same_dataset = |stored: &[u8]| std::str::from_utf8(stored).is_ok_and(|stored| Dataset::parse(stored).as_ref() == Ok(dataset));
-    let result = match bucket.get(keys::DECLARATION, None, None).await {
-        Ok(object) if object.bytes == text.as_bytes() => return Ok("unchanged"),
-        Ok(object) if is_same_dataset(&object.bytes) => "replaced; it declares the same dataset",
-        Ok(_) | Err(StoreError::Invalid { .. }) => "replaced",
-        Err(StoreError::NotFound { .. }) => "uploaded",
+/// What happened to the declaration of the lake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DeclarationChange {
+    Uploaded,
+    Replaced,
+    Unchanged,
+}
+
+impl DeclarationChange {
+    /// The lines of the output. `lake` are the arguments that select the lake. What the next run does depends on the table, which a dry run compares.
+    fn lines(self, lake: &str) -> String {
+        let changed = |verb| {
+            let effect = with_complete_commands("see its effect with `datalake process --dry-run`", lake);
+            format!("{} {verb}\n{effect}\n", keys::DECLARATION)
+        };
+        match self {
+            Self::Uploaded => changed("uploaded"),
+            Self::Replaced => changed("replaced"),
+            Self::Unchanged => format!("{} unchanged\n", keys::DECLARATION),
+        }
+    }
+}
+
+/// Writes the declaration, unless the lake has the same text.
+async fn upload_declaration(bucket: &dyn Bucket, text: String) -> anyhow::Result<DeclarationChange> {
+    let change = match bucket.get(keys::DECLARATION, None, None).await {
+        Ok(object) if object.bytes == text.as_bytes() => return Ok(DeclarationChange::Unchanged),
+        Ok(_) | Err(StoreError::Invalid { .. }) => DeclarationChange::Replaced,
+        Err(StoreError::NotFound { .. }) => DeclarationChange::Uploaded,
         Err(error) => return Err(error.into()),
     };
     bucket
         .put(keys::DECLARATION, text.into(), PutMode::Replace, &Metadata::new())
         .await?;
-    Ok(result)
+    Ok(change)
 }
 
 /// Where the bytes of a source to upload are.

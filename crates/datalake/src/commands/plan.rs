@@ -2,7 +2,11 @@
 
 use std::fmt::Write;
 
-use datalake_core::{count::count, dataset::Dataset, text::grouped};
+use datalake_core::{
+    count::count,
+    dataset::Dataset,
+    text::{counted, grouped},
+};
 use datalake_processor::dry_run::{DeclarationEffect, DryRun, PlannedAction, PlannedStep, RowCounts};
 use serde_json::{Value, json};
 
@@ -60,16 +64,16 @@ fn text(plan: &DryRun, lake: &str) -> String {
     };
     lines.push(format!(
         "{} listed, {} to process, {} ignored; {unchecked}nothing was changed",
-        counted(plan.listed, "object"),
-        counted(count(plan.steps.len()), "row"),
-        counted(count(plan.ignored.len()), "object")
+        counted(plan.listed, "object", "objects"),
+        counted(count(plan.steps.len()), "row", "rows"),
+        counted(count(plan.ignored.len()), "object", "objects")
     ));
     if let Some(guard) = plan.blocked_by {
         let rows = plan.dataset.rows_in_sentence();
         lines.push(format!(
             "a guard would block the run: {}; {}",
             guard.cause_for(&rows),
-            guard.remedy()
+            guard.remedy_for(&rows)
         ));
         if guard.is_about_deletions() {
             lines.push(format!("to allow it: datalake process {lake} --allow-mass-delete"));
@@ -97,7 +101,7 @@ fn effect_lines(version: Option<u64>, effect: &DeclarationEffect) -> Vec<String>
         Some(version) => format!("the declaration differs from that of version {version}"),
         None => "there is no table yet".to_owned(),
     };
-    let mut lines = vec![format!("{cause}; read {}", counted(effect.read, "object"))];
+    let mut lines = vec![format!("{cause}; read {}", counted(effect.read, "object", "objects"))];
     if let Some(RowCounts { kept, added, removed }) = effect.rows {
         lines.push(format!(
             "rows      {} kept, {} added, {} removed",
@@ -112,9 +116,4 @@ fn effect_lines(version: Option<u64>, effect: &DeclarationEffect) -> Vec<String>
     let more = effect.rejected.saturating_sub(count(effect.rejects.len().min(REJECTS_MAX)));
     lines.extend((more > 0).then(|| format!("  and {} more", grouped(more))));
     lines
-}
-
-/// A number with a noun in the singular or plural.
-fn counted(count: u64, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }

@@ -7,7 +7,7 @@ use datalake_core::{
     dataset::Dataset,
     reject::Notice,
     run::{RejectDetail, RunOutcome, RunReport, SourceNotice},
-    text::grouped,
+    text::{counted, grouped},
 };
 use datalake_processor::options::Lake;
 use datalake_table::declaration;
@@ -139,10 +139,10 @@ fn result_rows<'t>(report: &RunReport, dataset: &Dataset, title: &'t str) -> Vec
 /// The numbers of the sources and of the files that the run read.
 fn read_counts(report: &RunReport, dataset: &Dataset) -> String {
     let counts = &report.counts;
-    let csvs = format!("{} CSVs", grouped(counts.csv_read));
+    let csvs = counted(counts.csv_read, "CSV", "CSVs");
     match dataset.files().first() {
         None => csvs,
-        Some(file) => format!("{csvs}, {} {}s", grouped(counts.images_read), file.name),
+        Some(file) => format!("{csvs}, {}", counted(counts.images_read, &file.name, &format!("{}s", file.name))),
     }
 }
 

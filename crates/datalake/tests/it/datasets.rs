@@ -194,17 +194,17 @@ fn init_uploads_a_valid_declaration() {
     let lake = Lake(TempDir::new().unwrap());
     let (declaration, sources) = (example("dataset.toml"), example("src-data"));
     let arguments = ["--dataset", declaration.to_str().unwrap(), "--from", sources.to_str().unwrap()];
-    lake.check_error("init", &arguments, 0, "dataset.toml uploaded\n");
+    let path = lake.0.path().display();
+    let effect = format!("see its effect with `datalake process --lake {path} --dry-run`\n");
+    lake.check_error("init", &arguments, 0, &format!("dataset.toml uploaded\n{effect}"));
     assert_eq!(
         fs::read(lake.0.path().join("dataset.toml")).unwrap(),
         fs::read(&declaration).unwrap()
     );
-    lake.check_error("init", &arguments, 0, "dataset.toml unchanged\n");
+    lake.check_error("init", &arguments, 0, "dataset.toml unchanged\n0 sources uploaded");
     let text = fs::read_to_string(&declaration).unwrap();
     lake.put("dataset.toml", &format!("# A comment\n{text}"));
-    lake.check_error("init", &arguments, 0, "dataset.toml replaced; it declares the same dataset\n");
-    lake.put("dataset.toml", &text.replace("minimum = 1 ", "minimum = 2 "));
-    lake.check_error("init", &arguments, 0, "dataset.toml replaced\n");
+    lake.check_error("init", &arguments, 0, &format!("dataset.toml replaced\n{effect}"));
     lake.json("process", &[], 0);
     assert_eq!(lake.output(), OUTPUT);
     lake.put("broken.toml", "[source]\n");
@@ -291,6 +291,14 @@ fn tables_have_the_words_of_the_dataset() {
         fs::remove_file(entry.unwrap().path()).unwrap();
     }
     lake.put("src-data/A-2.pdf", "%PDF-1.7\n");
+    let plan = text("process", &["--dry-run"], 4);
+    assert!(plan.contains("if these orders are meant to be removed"), "{plan}");
+    let plan = lake.json("process", &["--dry-run"], 4);
+    let blocked_by = plan["blocked_by"].as_str().unwrap();
+    assert!(
+        blocked_by.contains("all 4 orders would be removed") && !blocked_by.contains("users"),
+        "{plan}"
+    );
     let blocked = text("process", &[], 4);
     assert!(blocked.contains("all 4 orders would be removed"), "{blocked}");
     assert!(blocked.contains("if these orders are meant to be removed"), "{blocked}");

@@ -7,7 +7,7 @@
 use std::iter;
 
 use datalake_core::{
-    dataset::{ColumnType, Dataset},
+    dataset::{self as declared, ColumnType, Dataset},
     query::{column::Column, condition::Operator, search::SEARCH},
 };
 use serde_json::Value;
@@ -259,8 +259,8 @@ fn condition(operator: Operator) -> &'static str {
     }
 }
 
-/// The schema of a comparison with the texts of an `enum`. It is a pattern, because generators would have to invent a name for an enumeration. Values of
-/// other types have several notations.
+/// The schema of a comparison with the texts of an `enum`. It is a pattern, because generators would have to invent a name for an enumeration. White
+/// space is part of a text, but not of other values, which have several notations: they keep the schema of their type.
 fn allowed_schema(dataset: &Dataset, column: Column, operator: Operator) -> Option<ObjectBuilder> {
     if column.column_type(dataset) != ColumnType::String {
         return None;
@@ -269,7 +269,7 @@ fn allowed_schema(dataset: &Dataset, column: Column, operator: Operator) -> Opti
     let one = format!("({})", values.join("|"));
     let pattern = match operator {
         Operator::Exact | Operator::Not => format!("^{one}$"),
-        Operator::In => format!(r"^( *{one} *(, *{one} *)*|\[.*\])$"),
+        Operator::In => format!(r"^({one}(,{one})*|\[.*\])$"),
         _ => return None,
     };
     Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)))
@@ -315,7 +315,7 @@ fn values(dataset: &Dataset, column: Column) -> [Value; 2] {
     let texts = |texts: [&str; 2]| texts.map(Value::from);
     let ids = ["1000", "1001"];
     if let Some([first, rest @ ..]) = column.allowed(dataset) {
-        return [first, rest.first().unwrap_or(first)].map(|value| value.to_string().into());
+        return [first, rest.first().unwrap_or(first)].map(|value| json(value, column.column_type(dataset)));
     }
     match (column, column.column_type(dataset)) {
         (Column::KEY, _) => texts(ids),
@@ -328,6 +328,17 @@ fn values(dataset: &Dataset, column: Column) -> [Value; 2] {
         (_, ColumnType::Boolean) => [true.into(), false.into()],
         (_, ColumnType::Date) => texts(["2026-11-24", "2026-11-25"]),
         (_, ColumnType::DateTime) => texts(["2026-11-24T12:00:00Z", "2026-11-25T12:00:00Z"]),
+    }
+}
+
+/// A value of a column as its schema has it.
+fn json(value: &declared::Value, column_type: ColumnType) -> Value {
+    let text = value.to_string();
+    match column_type {
+        ColumnType::String | ColumnType::Date | ColumnType::DateTime => text.into(),
+        ColumnType::Integer | ColumnType::Number | ColumnType::Boolean | ColumnType::EpochMs | ColumnType::EpochS => {
+            serde_json::from_str(&text).unwrap_or_else(|_| text.into())
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::constraints;
+use super::{Rules, constraints};
 use crate::{
     dataset::{
         column::{Column, Constraints, Origin},
@@ -26,13 +26,28 @@ const SOURCE_BYTES_MAX: usize = 1_000;
 /// Longest title of a column in characters: the width of a heading in a table.
 const TITLE_CHARS_MAX: usize = 80;
 
-/// The names that the columns have so far, each with the function that makes errors at its position.
-#[derive(Debug, Default)]
+/// The names that the columns have so far, each with the entry that declares it.
+#[derive(Debug)]
 pub(super) struct Names<'n> {
+    pub(super) rules: Rules,
     names: Vec<(Name, Option<Entry<'n>>)>,
 }
 
 impl<'n> Names<'n> {
+    /// No names yet.
+    pub(super) fn new(rules: Rules) -> Self {
+        Self { rules, names: Vec::new() }
+    }
+
+    /// Parses a name, or returns what is wrong with it and what is expected.
+    pub(super) fn parse(&self, text: &str) -> Result<Name, (String, &'static str)> {
+        let name = Name::parse(text)?;
+        if self.rules == Rules::All {
+            name.check_not_reserved()?;
+        }
+        Ok(name)
+    }
+
     /// Adds a name, unless another column has it. `entry` is where the column is declared; `at` makes the error.
     pub(super) fn add(
         &mut self,
@@ -56,18 +71,20 @@ impl<'n> Names<'n> {
     /// Rejects columns whose names are those of parameters or of columns with the provenance of rows. `key` is where placeholders are declared.
     pub(super) fn check(&self, files: &[FileColumn], key: &Node<'_>) -> Result<(), DatasetError> {
         for (name, entry) in &self.names {
-            let is_bound = ["min_", "max_"].iter().any(|prefix| {
-                name.strip_prefix(prefix)
-                    .is_some_and(|rest| self.names.iter().any(|(other, _)| **other == *rest))
-            });
-            let of_file = |file: &FileColumn| {
-                let file = &file.name;
-                **name == format!("is_{file}_exists")
-                    || ["etag", "size", "modified"]
-                        .iter()
-                        .any(|suffix| **name == format!("{file}_{suffix}"))
+            let is_bound = || {
+                ["min_", "max_"].iter().any(|prefix| {
+                    name.strip_prefix(prefix)
+                        .is_some_and(|rest| self.names.iter().any(|(other, _)| **other == *rest))
+                })
             };
-            if is_bound || files.iter().any(of_file) {
+            let is_existence = || files.iter().any(|file| **name == format!("is_{}_exists", file.name));
+            let is_parameter = || is_bound() || is_existence();
+            let is_provenance = |file: &FileColumn| {
+                ["etag", "size", "modified"]
+                    .iter()
+                    .any(|suffix| **name == format!("{}_{suffix}", file.name))
+            };
+            if files.iter().any(is_provenance) || self.rules == Rules::All && is_parameter() {
                 let found = format!("the reserved name {name}, which follows from another column or file");
                 return Err(match entry {
                     Some(entry) => entry.error(found, "another name"),
@@ -112,7 +129,7 @@ pub(super) fn parse<'n>(
         if key.placeholders().iter().any(|placeholder| *placeholder.name == *entry.key) {
             continue;
         }
-        let name = Name::parse(entry.key).map_err(|(found, expected)| entry.error(found, expected))?;
+        let name = names.parse(entry.key).map_err(|(found, expected)| entry.error(found, expected))?;
         if format == SourceFormat::KeyOnly {
             let placeholders: Vec<_> = key.placeholders().iter().map(|placeholder| placeholder.name.as_str()).collect();
             let expected = format!(

@@ -27,7 +27,7 @@ pub(super) fn parse<'n>(
     let table = node.table("[derived] with an expression for each name")?;
     let mut derived = Vec::new();
     for entry in table.entries() {
-        let name = Name::parse(entry.key).map_err(|(found, expected)| entry.error(found, expected))?;
+        let name = names.parse(entry.key).map_err(|(found, expected)| entry.error(found, expected))?;
         names.add(&name, Some(entry), |found, expected| entry.error(found, expected))?;
         derived.push(expression(entry, name, columns, files)?);
     }

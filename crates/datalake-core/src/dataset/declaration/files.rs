@@ -1,6 +1,6 @@
 //! The sections `[files.NAME]`.
 
-use super::{check_not_published, columns::Names, pattern_error};
+use super::{Rules, check_not_published, columns::Names, pattern_error};
 use crate::{
     dataset::{
         document::{Entry, Node, Table},
@@ -36,7 +36,7 @@ pub(super) fn parse<'n>(node: Option<&Node<'n>>, source: &KeyPattern, names: &mu
 }
 
 fn file<'n>(entry: &Entry<'n>, source: &KeyPattern, others: &[FileColumn], names: &mut Names<'n>) -> Result<FileColumn, DatasetError> {
-    let name = Name::parse(entry.key).map_err(|(found, expected)| entry.error(found, expected))?;
+    let name = names.parse(entry.key).map_err(|(found, expected)| entry.error(found, expected))?;
     let table = entry.node.table("a table with the key of the files")?;
     table.check_keys(&format!("[files.{name}]"), KEYS)?;
     let Some(key_node) = table.get("key") else {
@@ -48,13 +48,16 @@ fn file<'n>(entry: &Entry<'n>, source: &KeyPattern, others: &[FileColumn], names
     let key = pattern(key_node, source)?;
     check_not_published(key_node, &key)?;
     let patterns = [source].into_iter().chain(others.iter().map(|other| &other.key));
-    check_disjoint(key_node, &key, patterns)?;
+    check_disjoint(key_node, &key, patterns, names.rules)?;
     let types = match table.get("types") {
         Some(node) => types(node)?,
         None => Box::new([type_of_key(key_node, &key)?]),
     };
     let bytes_max = table.get("max_bytes").map(|node| node.count(DECLARED_FILE_BYTES_MAX)).transpose()?;
-    let copy_to = table.get("copy_to").map(|node| copy_to(node, source, others)).transpose()?;
+    let copy_to = table
+        .get("copy_to")
+        .map(|node| copy_to(node, source, others, names.rules))
+        .transpose()?;
     let column = column(&table, entry, &name, names)?;
     Ok(FileColumn {
         name,
@@ -75,11 +78,15 @@ fn pattern(node: &Node<'_>, source: &KeyPattern) -> Result<KeyPattern, DatasetEr
 /// The name of the column with the key of the file.
 fn column<'n>(table: &Table<'n>, entry: &Entry<'n>, name: &Name, names: &mut Names<'n>) -> Result<Name, DatasetError> {
     let Some(node) = table.get("column") else {
-        let column = Name::parse(&format!("{name}_path")).map_err(|(found, expected)| entry.error(found, expected))?;
+        let column = names
+            .parse(&format!("{name}_path"))
+            .map_err(|(found, expected)| entry.error(found, expected))?;
         names.add(&column, Some(entry), |found, expected| entry.error(found, expected))?;
         return Ok(column);
     };
-    let column = Name::parse(node.string("the name of a column")?).map_err(|(found, expected)| node.error(found, expected))?;
+    let column = names
+        .parse(node.string("the name of a column")?)
+        .map_err(|(found, expected)| node.error(found, expected))?;
     names.add(&column, Some(entry), |found, expected| node.error(found, expected))?;
     Ok(column)
 }
@@ -120,7 +127,7 @@ fn type_of_key(node: &Node<'_>, key: &KeyPattern) -> Result<FileType, DatasetErr
 }
 
 /// The keys of copies: in a folder below `processed_data/` that nothing else uses.
-fn copy_to(node: &Node<'_>, source: &KeyPattern, others: &[FileColumn]) -> Result<KeyPattern, DatasetError> {
+fn copy_to(node: &Node<'_>, source: &KeyPattern, others: &[FileColumn], rules: Rules) -> Result<KeyPattern, DatasetError> {
     let key = pattern(node, source)?;
     let folder = key.folder();
     let reserved = [keys::TABLE, keys::RUNS, keys::PROBES, keys::OUTPUT];
@@ -134,12 +141,20 @@ fn copy_to(node: &Node<'_>, source: &KeyPattern, others: &[FileColumn]) -> Resul
             "a key in a folder of its own below processed_data/, apart from users/, runs/ and output.csv",
         ));
     }
-    check_disjoint(node, &key, others.iter().filter_map(|other| other.copy_to.as_ref()))?;
+    check_disjoint(node, &key, others.iter().filter_map(|other| other.copy_to.as_ref()), rules)?;
     Ok(key)
 }
 
 /// Rejects a pattern if one of its keys is that of another object, too.
-fn check_disjoint<'p>(node: &Node<'_>, key: &KeyPattern, mut others: impl Iterator<Item = &'p KeyPattern>) -> Result<(), DatasetError> {
+fn check_disjoint<'p>(
+    node: &Node<'_>,
+    key: &KeyPattern,
+    mut others: impl Iterator<Item = &'p KeyPattern>,
+    rules: Rules,
+) -> Result<(), DatasetError> {
+    if rules == Rules::Stored {
+        return Ok(());
+    }
     let shared = others.find_map(|other| Some((other, key.shared_key(other)?)));
     match shared {
         Some((other, shared)) => Err(node.error(

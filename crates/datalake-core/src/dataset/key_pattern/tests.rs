@@ -118,7 +118,7 @@ fn check_invalid(parsed: Result<KeyPattern, PatternError>, offset: usize, cause:
 #[case::closing_after("a/{x}}.csv", 5, "a closing brace")]
 #[case::no_name("a/{}.csv", 3, "the name \"\"")]
 #[case::upper_case("a/{Id}.csv", 3, "the name \"Id\"")]
-#[case::reserved("a/{limit}.csv", 3, "the reserved name limit")]
+#[case::reserved("a/{run_id}.csv", 3, "the reserved name run_id")]
 #[case::leading_slash("/{x}.csv", 0, "the segment \"\"")]
 #[case::two_slashes("a//{x}.csv", 2, "the segment \"\"")]
 #[case::trailing_slash("a/{x}/", 6, "the segment \"\"")]

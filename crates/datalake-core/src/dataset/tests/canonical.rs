@@ -26,6 +26,39 @@ fn canonical_text_is_limited_too() {
 }
 
 #[test]
+fn stored_declaration_is_readable_after_a_change_of_the_rules() {
+    let head = "source.key = 's/{id}.csv'\n";
+    for (text, cause) in [
+        (format!("{head}columns.view = 'string'\n"), "the reserved name view"),
+        ("source.key = 's/{view}.csv'\n".to_owned(), "the reserved name view"),
+        (
+            format!("{head}columns = {{ a = 'integer', min_a = 'integer' }}\n"),
+            "the reserved name min_a",
+        ),
+        (
+            format!("{head}files.history = {{ key = 's/{{id}}.png', column = 'photo' }}\n"),
+            "the reserved name history",
+        ),
+        (
+            format!("{head}files.x = {{ key = 's/{{id}}_x.csv', types = ['image/png'] }}\n"),
+            "already used by",
+        ),
+    ] {
+        let error = Dataset::parse(&text).unwrap_err();
+        assert!(error.found.contains(cause), "{error}");
+        let stored = Dataset::parse_stored(&text).unwrap();
+        assert_eq!(Dataset::parse_stored(&stored.canonical()), Ok(stored));
+    }
+    // The table would have two columns of the same name.
+    for columns in [
+        "columns.run_id = 'string'\n",
+        "columns.x_size = 'integer'\nfiles.x.key = 's/{id}.png'\n",
+    ] {
+        assert!(Dataset::parse_stored(&format!("{head}{columns}")).is_err(), "{columns}");
+    }
+}
+
+#[test]
 fn canonical_text_does_not_depend_on_the_spelling() {
     let users = Dataset::users().canonical();
     let expected = "title = \"Users\"\nentity = \"user\"\n[source]\nkey = \"src-data/{user_id}.csv\"\n[columns]\nfirst_name = \"string\"\nlast_name = \

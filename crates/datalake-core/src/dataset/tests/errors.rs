@@ -49,6 +49,7 @@ fn invalid_line_is_rejected_at_its_position(#[case] line: &str, #[case] position
 #[case::csv_of_json("source.key = \"s/{id}.json\"\n[csv]\ndelimiter = \";\"", (2, 1), &["the format of the sources is json"])]
 #[case::column_of_key_only("source = { key = \"s/{id}.x\", format = \"none\" }\ncolumns.ids = \"string\"", (2, 9), &["which is not in the key", "did you mean `id`?"])]
 #[case::placeholder_of_a_bound("source.key = \"s/{min_a}.csv\"\ncolumns.a = \"integer\"", (1, 14), &["the reserved name min_a"])]
+#[case::reserved_placeholder("source.key = \"s/{id}/{limit:[0-9]+}.csv\"", (1, 23), &["the reserved name limit"])]
 #[case::one_member("source.key = \"s/{id}.json\"\ncolumns.a = \"string\"\ncolumns.b = { type = \"string\", source = \"/a\" }", (3, 9), &["b, which is read from where a is"])]
 #[case::pointer("source.key = \"s/{id}.json\"\ncolumns.b = { type = \"string\", source = \"/a~2\" }", (2, 41), &["~0 for a tilde"])]
 #[case::not_utf_8_like("source.key = \"é\u{301}{id}\" # é\ntitel = 1", (2, 1), &["titel"])]

@@ -150,6 +150,8 @@ fn optional_column_that_the_header_lacks_is_null() {
     let (code, column, message) = missing(coupon, b"y,coupons\n1,a\n");
     assert_eq!((code, column.as_deref()), (RejectCode::MissingColumn, Some("coupon")), "{message}");
     assert!(message.contains("the nearest is \"coupons\""), "{message}");
+    let gardener = "columns = { gardener = { type = \"string\", required = false }, y = \"string\" }\n";
+    assert_eq!(missing(gardener, b"y,gardner\n1,a\n").0, RejectCode::MissingColumn);
     for (name, header) in [("phone2", "phone3"), ("x", "z"), ("%", "名"), ("site", "size_mm")] {
         let columns = format!("columns = {{ a = {{ type = \"string\", source = \"{name}\", required = false }}, y = \"string\" }}\n");
         let row = parse(&columns, format!("y,{header}\n1,2\n").as_bytes()).unwrap();

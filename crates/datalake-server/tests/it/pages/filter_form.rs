@@ -1,9 +1,18 @@
 //! The filter form: its redirects, its values, and validation errors.
 
+use std::sync::Arc;
+
+use datalake_core::{
+    dataset::{Dataset, Value},
+    row::{Provenance, Row},
+    run::RunId,
+    user::UserId,
+};
+use datalake_table::delta::edit::Edit;
 use url::form_urlencoded::Serializer;
 
 use crate::{
-    fixture::Lake,
+    fixture::{Lake, now},
     html::Document,
     pages::{checked, page},
 };
@@ -75,6 +84,37 @@ async fn unchanged_form_returns_to_the_same_page() {
         "img_path__isnull&select=age,user_id&limit=50&version=0&view=gallery",
         "limit=50&as_of=2026-11-24T12:00:00Z",
         "q=Zo%C3%AB+L&min_age&max_age=40&birthts__gte=86400000&birthts__lt=5&limit=50",
+    ] {
+        let path = format!("/page/users?{query}");
+        let submitted = submitted(&page(&lake, &path).await);
+        let answer = lake.get(&format!("/page/users?{submitted}")).await;
+        assert_eq!(answer.header("location"), path, "{submitted}");
+    }
+}
+
+#[tokio::test]
+async fn unchanged_form_of_an_earlier_version_returns_to_the_same_page() {
+    let lake = Lake::of_users().await;
+    let other = "source.key = 'src-data/{plant_id}.csv'\n[columns]\nheight = 'number'\n";
+    let other = Arc::new(Dataset::parse(other).unwrap());
+    let plant = Row {
+        user_id: UserId::parse("rose").unwrap(),
+        values: [Some(Value::Number(2.0))].into(),
+        csv: Provenance {
+            etag: "csv".into(),
+            size: 1,
+            modified: now(),
+        },
+        files: Box::default(),
+        run_id: RunId::parse("run-2").unwrap(),
+    };
+    lake.commit_of(&other, "run-2", now(), vec![Edit::Put(plant)], &[]).await;
+    lake.watch.refresh_now().await;
+    for query in [
+        "min_age=30&max_age&last_name=Last&limit=50&version=0",
+        "is_image_exists=True&min_age=30&max_age&birthts__lt=631238400000&limit=10&as_of=2026-11-24T11:30:00Z",
+        "min_height=1.5&limit=50&version=1",
+        "min_height=1.5&limit=50",
     ] {
         let path = format!("/page/users?{query}");
         let submitted = submitted(&page(&lake, &path).await);
