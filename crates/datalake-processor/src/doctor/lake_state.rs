@@ -8,7 +8,7 @@ use datalake_core::{
     keys,
     plan::GuardError,
     run::{RunId, RunOutcome, RunReport},
-    text::grouped,
+    text::{counted, grouped},
 };
 use datalake_store::bucket::ObjectMeta;
 use datalake_table::{declaration::DeclarationError as Stored, table::Table};
@@ -57,8 +57,8 @@ pub(super) async fn declaration(lake: &Lake, options: &RunOptions) -> Option<Out
         format!(
             "{}: {} and {}",
             dataset.title(),
-            counted(dataset.column_names().count(), "column"),
-            counted(dataset.files().len(), "file")
+            counted(count(dataset.column_names().count()), "column", "columns"),
+            counted(count(dataset.files().len()), "file", "files")
         )
     }))
 }
@@ -76,11 +76,6 @@ fn of_declaration(error: RunError) -> Finding {
     }
 }
 
-fn counted(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(count(number)))
-}
-
 /// Counts the objects whose recorded `ETag` or size differs from the listing, and compares the declaration with that of the table.
 pub(super) async fn drift(lake: &Lake, options: &RunOptions) -> Outcome {
     let plan = plan_of_listing(lake, options).await?;
@@ -95,7 +90,7 @@ pub(super) async fn drift(lake: &Lake, options: &RunOptions) -> Outcome {
     let is_other = declaration_drift.is_some();
     let drift = declaration_drift.unwrap_or_else(|| {
         format!(
-            "{} of {listed} listed objects are new or changed since the last run; {} objects were removed",
+            "{} of {listed} listed objects are new or changed since the last run; {} removed",
             grouped(count(read)),
             grouped(count(gone))
         )

@@ -62,7 +62,10 @@ async fn details_of_a_blocked_run_are_in_its_document() {
         (&detail["line"], &detail["found"], &detail["help"]),
         (&json!(2), &json!("birthts is \"soon\""), &json!("/docs/rejects#type"))
     );
-    assert_eq!(run["blocked_deletions"], json!({ "count": 11, "known": 12, "users": [] }));
+    assert_eq!(
+        run["blocked_deletions"],
+        json!({ "count": 11, "known": 12, "rejected": 0, "users": [] })
+    );
     let runs = fixture.get("/runs").await.body;
     for field in ["notices", "rejects", "reject_details", "blocked_deletions"] {
         assert_eq!(runs["runs"][0][field], json!(null), "{field}");
