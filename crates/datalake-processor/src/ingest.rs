@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use datalake_core::{
     count::count,
     dataset::Dataset,
-    plan::{self, ListingStats, SourceChange},
-    reject::ExcludedSource,
+    plan::{self, ListingStats, SourceChange, SourceObject},
+    reject::{ExcludedSource, IgnoreCode},
     row::Row,
     run::{Counts, Repaired, RunMode},
     user::UserId,
@@ -95,32 +95,12 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
 
     let reads = state.reader.read_all(users, csv_listed + images_listed, progress).await?;
     let old_rows = old_rows(context, base.as_ref(), &reads).await?;
-    let summary = ReadSummary::of(&reads);
-    (state.report.notices, state.report.rejects) = (summary.notices, summary.rejects);
-    state.report.reject_details = summary.reject_details;
     let before = Before {
         rejects: &open_before,
         rows: &old_rows,
         is_other,
     };
-    let rejects = Rejects::after_reading(
-        &context.dataset,
-        before,
-        &reads,
-        ignored,
-        &context.options.run_id,
-        state.report.started_at,
-    );
-    state.report.counts = Counts {
-        csv_read: summary.csv_read,
-        images_read: summary.images_read,
-        normalized: summary.normalized,
-        rejected: summary.rejected,
-        rejected_new: rejects.rejected_new(&context.options.run_id),
-        warnings: summary.warnings,
-        rejects_open: rejects.rejected(),
-        ..state.report.counts.clone()
-    };
+    let rejects = report_reads(context, state, before, &reads, ignored);
     let counts = &state.report.counts;
     let guard_rejects = plan::guard_rejects(counts.rejects_open, csv_listed + images_listed, context.options.reject_ratio_max);
     // If the declaration changed, most removals follow from rejects, which say why.
@@ -145,6 +125,32 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         rejects,
         other,
     })
+}
+
+/// Adds what was read to the report, and returns the rejected and ignored sources.
+fn report_reads(
+    context: &RunContext<'_>,
+    state: &mut RunState<'_>,
+    before: Before<'_>,
+    reads: &[UserRead],
+    ignored: Vec<(SourceObject, IgnoreCode)>,
+) -> Rejects {
+    let (run_id, report) = (&context.options.run_id, &mut state.report);
+    let summary = ReadSummary::of(reads);
+    (report.notices, report.rejects) = (summary.notices, summary.rejects);
+    report.reject_details = summary.reject_details;
+    let rejects = Rejects::after_reading(&context.dataset, before, reads, ignored, run_id, report.started_at);
+    report.counts = Counts {
+        csv_read: summary.csv_read,
+        images_read: summary.images_read,
+        normalized: summary.normalized,
+        rejected: summary.rejected,
+        rejected_new: rejects.rejected_new(run_id),
+        warnings: summary.warnings,
+        rejects_open: rejects.rejected(),
+        ..report.counts.clone()
+    };
+    rejects
 }
 
 async fn rejects_of(context: &RunContext<'_>, version: Option<&Version>) -> Result<Vec<ExcludedSource>, RunError> {

@@ -137,14 +137,13 @@ impl FileResponder {
         let declared = &dataset.files()[file];
         let no_file = || Problem::NoImage(MissingFile::of(dataset, declared));
         let key = row.path(file).ok_or_else(no_file)?.concat();
-        let (location, missing) = match declared.copy_to {
+        let (location, missing) = if declared.copy_to.is_some() {
             // A newer version may just have unlinked the copy.
-            Some(_) => (FileLocation::copy(key, declared), MissingFile::of(dataset, declared)),
-            None => {
-                let etag = self.recorded_etag(file, user_id, snapshot).await?.ok_or_else(no_file)?;
-                let location = FileLocation::source(declared, etag, user_id);
-                (location, MissingFile::replaced(snapshot, declared, key))
-            }
+            (FileLocation::copy(key, declared), MissingFile::of(dataset, declared))
+        } else {
+            let etag = self.recorded_etag(file, user_id, snapshot).await?.ok_or_else(no_file)?;
+            let location = FileLocation::source(declared, etag, user_id);
+            (location, MissingFile::replaced(snapshot, declared, key))
         };
         let missing = || Problem::NoImage(missing.clone());
         let is_conditional = [header::IF_NONE_MATCH, header::IF_MATCH]

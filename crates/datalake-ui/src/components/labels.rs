@@ -216,9 +216,12 @@ mod tests {
 
     #[test]
     fn image_is_a_default_column_of_a_dataset_with_many_columns() {
-        let many: String = (10..30).map(|number| format!("c{number} = 'string'\n")).collect();
+        let many = (10..30)
+            .map(|number| format!("c{number} = 'string'"))
+            .collect::<Vec<_>>()
+            .join("\n");
         let text = format!(
-            "source.key = 'p/{{id}}.csv'\n[columns]\n{many}[files.scan]\nkey = 'p/{{id}}.pdf'\ntypes = ['application/pdf']\n[files.photo]\n\
+            "source.key = 'p/{{id}}.csv'\n[columns]\n{many}\n[files.scan]\nkey = 'p/{{id}}.pdf'\ntypes = ['application/pdf']\n[files.photo]\n\
              key = 'p/{{id}}.png'\ntypes = ['image/png']\n"
         );
         let dataset = Dataset::parse(&text).unwrap();

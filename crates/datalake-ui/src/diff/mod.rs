@@ -76,15 +76,14 @@ pub(crate) async fn show(
         until: &until,
         now: context.now,
     };
-    let page = match OtherColumns::between(&before, &after) {
+    let page = if let Some(other) = OtherColumns::between(&before, &after) {
         // The API does not compare such versions either.
-        Some(other) => Frame { api: None, ..frame }.page(&comparison.of_columns(&other)),
-        None => {
-            let difference = Difference::between(&before, &after);
-            let changes = Changes::first_of(difference, Arc::clone(after.dataset()), ROWS_MAX, &read_at.scan_pool).await?;
-            let api = table::api_address(since.number, until.number);
-            frame.api(api).page(&comparison.of_rows(&changes))
-        }
+        Frame { api: None, ..frame }.page(&comparison.of_columns(&other))
+    } else {
+        let difference = Difference::between(&before, &after);
+        let changes = Changes::first_of(difference, Arc::clone(after.dataset()), ROWS_MAX, &read_at.scan_pool).await?;
+        let api = table::api_address(since.number, until.number);
+        frame.api(api).page(&comparison.of_rows(&changes))
     };
     Ok((read_at.with_snapshot(after).freshness_headers(), HtmlPage(page)).into_response())
 }

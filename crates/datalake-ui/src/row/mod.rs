@@ -65,13 +65,11 @@ pub(crate) async fn show(
     };
     let title = page.title();
     let page = HtmlPage(context.frame(View::Row, &title).page(&view::markup(&page)));
-    Ok(match has_row {
-        true => (read_at.freshness_headers(), page).into_response(),
-        false => {
-            let status = Problem::NoSuchUser(MissingRow::of(read_at.snapshot.dataset())).status();
-            (status, read_at.freshness_headers(), page).into_response()
-        }
-    })
+    if has_row {
+        return Ok((read_at.freshness_headers(), page).into_response());
+    }
+    let status = Problem::NoSuchUser(MissingRow::of(read_at.snapshot.dataset())).status();
+    Ok((status, read_at.freshness_headers(), page).into_response())
 }
 
 /// The parts that are read from the store. The history is that of the latest version, as in the API. A store that does not respond in time does

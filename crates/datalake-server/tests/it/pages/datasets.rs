@@ -248,7 +248,7 @@ async fn bound_of_a_column_without_a_default_field_has_one() {
 
 #[tokio::test]
 async fn history_of_a_removed_row_with_many_columns_has_a_header_for_each_cell() {
-    let columns: String = (1..10).map(|number| format!("c{number} = 'string'\n")).collect();
+    let columns = (1..10).map(|number| format!("c{number} = 'string'")).collect::<Vec<_>>().join("\n");
     let text = format!("title = 'Plates'\nentity = 'plate'\nsource.key = 'p/{{plate_id}}.csv'\n[columns]\n{columns}");
     let dataset = Arc::new(Dataset::parse(&text).unwrap());
     let lake = Lake::empty();
