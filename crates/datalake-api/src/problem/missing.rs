@@ -17,7 +17,7 @@ pub struct MissingRow {
     rejected: Option<Box<str>>,
 }
 
-/// A file that a row does not have, or that is no longer the one that the row was made from.
+/// A file that a row does not have, or that has changed since a version linked it.
 #[derive(Clone, Debug)]
 pub struct MissingFile {
     words: Words,

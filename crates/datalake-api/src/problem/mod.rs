@@ -92,7 +92,7 @@ pub enum Problem {
     BodyTimedOut,
     /// The table has no such row.
     NoSuchUser(MissingRow),
-    /// The row does not have the file, or the file is no longer the one that the row links.
+    /// The row does not have the file, or the file has changed since the version linked it.
     NoImage(MissingFile),
     /// The version does not exist yet.
     NoSuchVersion {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use datalake_core::text::capitalized;
+pub(crate) use datalake_core::text::counted;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
@@ -83,11 +84,6 @@ pub(crate) fn number(number: impl std::fmt::Display) -> String {
     let groups = rest.as_bytes().chunks(3).map(String::from_utf8_lossy);
     let groups = (!first.is_empty()).then(|| first.into()).into_iter().chain(groups);
     groups.collect::<Vec<_>>().join(",")
-}
-
-/// A number with its noun, such as `1 row` or `2 rows`.
-pub(crate) fn counted(count: u64, singular: &str, plural: &str) -> String {
-    format!("{} {}", number(count), if count == 1 { singular } else { plural })
 }
 
 /// The first `bytes_max` bytes of a text, rounded up to a whole character, with an ellipsis if the text is longer.
