@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    port_forward::PortForward,
+    port_forward::{PortForward, Response},
     release::{Release, TIMEOUT, environment, wait_until},
 };
 
@@ -82,8 +82,12 @@ fn upgrade_keeps_the_token_and_drops_no_request() {
     let present = release.pods("api");
     assert_eq!(before, present.len());
     assert!(present.iter().all(|pod| !replaced.contains(pod)), "{replaced:?} → {present:?}");
-    let failed: Vec<_> = responses.iter().filter(|response| response.status != 200).collect();
-    assert!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), responses.len());
+    let failures = responses.iter().filter(|response| response.status != 200).map(|response| {
+        let Response { status, date, body, .. } = response;
+        format!("{status} at {date}: {}", body["message"])
+    });
+    let failures: Vec<_> = failures.collect();
+    assert!(failures.is_empty(), "{} of {}: {failures:?}", failures.len(), responses.len());
     assert!(responses.len() > 100, "{} requests are no load", responses.len());
     let failed: Vec<_> = statuses.iter().filter(|status| *status != "200").collect();
     assert!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), statuses.len());
