@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::user::Day;
+use crate::calendar::Day;
 
 /// The clock of the process.
 #[derive(Clone, Copy, Debug)]

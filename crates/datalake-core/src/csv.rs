@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::{
+    calendar::Ages,
     dataset::{Dataset, ValueRef},
     query::column::Column,
     row::{Cell, RowView},
-    user::Ages,
 };
 
 /// Which fields are escaped.
@@ -88,7 +88,7 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::{row::test_rows::user, user::Day};
+    use crate::{calendar::Day, row::test_rows::user};
 
     #[track_caller]
     fn check(last_name: &str, has_image: bool, columns: &[Column], expected: &str) {

@@ -20,7 +20,7 @@ pub use self::{
         store_check, table_file,
     },
 };
-use crate::{dataset::Dataset, run::RunId, user::UserId};
+use crate::{dataset::Dataset, row_id::RowId, run::RunId};
 
 /// The folder of the sources. Only `init` and `demo` write to it.
 pub const SOURCES: &str = "src-data/";
@@ -43,16 +43,16 @@ pub fn probe(unique: &str, name: &str) -> String {
 }
 
 /// The copy of the file of a row. The dataset declares a file that is copied.
-pub fn image(dataset: &Dataset, user_id: &str) -> String {
+pub fn image(dataset: &Dataset, row_id: &str) -> String {
     let file = dataset.files().first();
-    file.map(|file| file.path(user_id).concat()).unwrap_or_default()
+    file.map(|file| file.path(row_id).concat()).unwrap_or_default()
 }
 
 /// The row of a copy; none if the key is not that of a copy.
-pub fn parse_image(dataset: &Dataset, key: &str) -> Option<UserId> {
+pub fn parse_image(dataset: &Dataset, key: &str) -> Option<RowId> {
     let copy_to = dataset.files().first()?.copy_to.as_ref()?;
     let found = copy_to.match_key(key).ok().filter(|found| !found.has_upper_extension)?;
-    UserId::parse(found.values.first()?).ok()
+    RowId::parse(found.values.first()?).ok()
 }
 
 /// The report of a run.

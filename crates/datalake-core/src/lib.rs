@@ -1,9 +1,10 @@
-//! The rules of the lake as pure functions: declarations of datasets, users, keys, sources, images, the plan of a run, queries, rejects and reports.
+//! The rules of the lake as pure functions: declarations of datasets, IDs, keys, sources, images, the plan of a run, queries, rejects and reports.
 //!
 //! Owns what input is valid, which sources changed, what a query means and how keys are named.
 //! Every result depends only on the arguments: time, too, is an argument.
 //! This crate must never do I/O, read a clock or the environment, start threads, or depend on a store, the table format or HTTP.
 
+pub mod calendar;
 pub mod clock;
 pub mod count;
 #[cfg(test)]
@@ -21,7 +22,7 @@ pub mod progress;
 pub mod query;
 pub mod reject;
 pub mod row;
+pub mod row_id;
 pub mod run;
 pub mod source;
 pub mod text;
-pub mod user;

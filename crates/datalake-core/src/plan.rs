@@ -1,7 +1,7 @@
 //! The differences between a listing of the sources and what the table recorded, decided without reading a source.
 //!
-//! Owns the comparison of one user's sources ([`compare`]), the common order of both streams (`plan/order.rs`) and the guards against
-//! mistakes that would change many users at once (`plan/guards.rs`). Nothing here reads a source or the table.
+//! Owns the comparison of one row's sources ([`compare`]), the common order of both streams (`plan/order.rs`) and the guards against
+//! mistakes that would change many rows at once (`plan/guards.rs`). Nothing here reads a source or the table.
 
 mod guards;
 mod order;
@@ -12,7 +12,7 @@ pub use self::{
     guards::{DeletionGuard, GuardError, ListingStats, RejectRatio, guard_deletions, guard_rejects},
     order::{KeyOrder, ListingEntry, OutOfOrder, SourceGrouper, compare_key_order},
 };
-use crate::{row::Provenance, run::RunMode, user::UserId};
+use crate::{row::Provenance, row_id::RowId, run::RunMode};
 
 /// One object of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,14 +47,14 @@ impl SourceObject {
     }
 }
 
-/// The listed sources of one user: a CSV, with or without an image.
+/// The listed sources of one row: a CSV, with or without an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserSources {
-    /// The user.
-    pub user_id: UserId,
-    /// The user's CSV.
+pub struct RowSources {
+    /// The ID of the row.
+    pub row_id: RowId,
+    /// The row's CSV.
     pub csv: SourceObject,
-    /// The user's image.
+    /// The row's image.
     pub image: Option<SourceObject>,
 }
 
@@ -75,17 +75,17 @@ impl SourceVersion {
     }
 }
 
-/// What the table recorded of one user.
+/// What the table recorded of one ID, by a row or a reject.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordedUser {
-    /// The user.
-    pub user_id: UserId,
-    /// Whether the user has a row. A user whose CSV was never valid has none.
+pub struct RecordedRow {
+    /// The ID of the row.
+    pub row_id: RowId,
+    /// Whether there is a row with this ID. A CSV that was never valid has none.
     pub has_row: bool,
     /// The version of the CSV: that of its reject if there is one, else that of the row. None if the CSV must be read again.
     pub csv: Option<SourceVersion>,
     /// The version of the image: that of its reject if there is one, else that of the row. None if the image must be read again, and if the
-    /// user has no image.
+    /// row has no image.
     pub image: Option<SourceVersion>,
     /// Whether the row links an image, or an image is currently rejected.
     pub has_image: bool,
@@ -102,22 +102,22 @@ pub enum SourceChange {
     Removed,
 }
 
-/// What a run does about one user with at least one source to read or to remove.
+/// What a run does about one row with at least one source to read or to remove.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserChange {
-    /// The user.
-    pub user_id: UserId,
-    /// The CSV. If it is removed, the user is removed.
+pub struct RowPlan {
+    /// The ID of the row.
+    pub row_id: RowId,
+    /// The CSV. If it is removed, the row is removed.
     pub csv: SourceChange,
     /// The image.
     pub image: SourceChange,
 }
 
-/// Compares the listed sources of a user with what is recorded; none if there is nothing to do.
-pub fn compare(listed: Option<&UserSources>, recorded: Option<&RecordedUser>, mode: RunMode) -> Option<UserChange> {
+/// Compares the listed sources of a row with what is recorded; none if there is nothing to do.
+pub fn compare(listed: Option<&RowSources>, recorded: Option<&RecordedRow>, mode: RunMode) -> Option<RowPlan> {
     let Some(sources) = listed else {
-        return recorded.map(|recorded| UserChange {
-            user_id: recorded.user_id.clone(),
+        return recorded.map(|recorded| RowPlan {
+            row_id: recorded.row_id.clone(),
             csv: SourceChange::Removed,
             image: SourceChange::Removed,
         });
@@ -139,8 +139,8 @@ pub fn compare(listed: Option<&UserSources>, recorded: Option<&RecordedUser>, mo
         None => SourceChange::Unchanged,
     };
     let is_unchanged = (&csv, &image) == (&SourceChange::Unchanged, &SourceChange::Unchanged);
-    (!is_unchanged).then(|| UserChange {
-        user_id: sources.user_id.clone(),
+    (!is_unchanged).then(|| RowPlan {
+        row_id: sources.row_id.clone(),
         csv,
         image,
     })

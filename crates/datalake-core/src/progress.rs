@@ -18,7 +18,7 @@ pub enum Phase {
     Listing,
     /// The changed sources are being read.
     Reading,
-    /// The images of changed users are being copied.
+    /// The images of changed rows are being copied.
     Copying,
     /// The new data files are being written and committed.
     Committing,
@@ -58,9 +58,9 @@ impl Phase {
 pub struct RunProgress {
     /// The current phase.
     pub phase: Phase,
-    /// Objects listed, or users done; 0 in phases that count nothing.
+    /// Objects listed, or rows done; 0 in phases that count nothing.
     pub done: u64,
-    /// All users of the phase, if their number is known.
+    /// All rows of the phase, if their number is known.
     pub total: Option<u64>,
 }
 

@@ -1,6 +1,6 @@
 //! Rejected and ignored sources: why they are excluded, and where in the source the cause is.
 //!
-//! A source is *rejected* if its content is invalid: it was evaluated, and the user's last valid row is kept. An object is *ignored* if it is
+//! A source is *rejected* if its content is invalid: it was evaluated, and the last valid row is kept. An object is *ignored* if it is
 //! not a source, usually because of its name: it is counted and never read. Both together are *excluded* sources. Nothing here evaluates a
 //! source: `source.rs` and `image.rs` do.
 

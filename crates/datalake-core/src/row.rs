@@ -5,10 +5,11 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::{
+    calendar::{Age, Ages, Day},
     dataset::{Dataset, DerivedFunction, Value, ValueRef},
     query::column::Column,
+    row_id::RowId,
     run::RunId,
-    user::{Age, Ages, Day, UserId},
 };
 
 /// The version of the source object that a value was read from.
@@ -33,7 +34,7 @@ impl Provenance {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
     /// The value of the placeholder in the key of the source, which identifies the row.
-    pub user_id: UserId,
+    pub row_id: RowId,
     /// The values of the last valid source, in the order of the columns of the content; none where there is no value.
     pub values: Box<[Option<Value>]>,
     /// The source that `values` were read from.
@@ -48,7 +49,7 @@ impl Row {
     /// Whether readers see the same in both rows: the same values, and a file or none in both. Provenance is not compared.
     pub fn is_visibly_equal(&self, other: &Self) -> bool {
         let has_files = |row: &Self| row.files.iter().map(Option::is_some).collect::<Vec<_>>();
-        self.user_id == other.user_id && self.values == other.values && has_files(self) == has_files(other)
+        self.row_id == other.row_id && self.values == other.values && has_files(self) == has_files(other)
     }
 
     /// The linked file of this index in the declaration.
@@ -58,7 +59,7 @@ impl Row {
 
     /// The values that readers see. `dataset` is the declaration by which the row was read.
     pub fn view<'a>(&'a self, dataset: &'a Dataset) -> RowView<'a> {
-        RowView::new(self.user_id.as_str(), dataset, self, 0)
+        RowView::new(self.row_id.as_str(), dataset, self, 0)
     }
 }
 
@@ -86,7 +87,7 @@ impl RowValues for Row {
 #[derive(Clone, Copy)]
 pub struct RowView<'a> {
     /// The value of the placeholder, which identifies the row.
-    pub user_id: &'a str,
+    pub row_id: &'a str,
     dataset: &'a Dataset,
     rows: &'a dyn RowValues,
     row: usize,
@@ -104,9 +105,9 @@ pub enum Cell<'a> {
 impl<'a> RowView<'a> {
     /// The row at an index of rows in memory.
     #[inline]
-    pub fn new(user_id: &'a str, dataset: &'a Dataset, rows: &'a dyn RowValues, row: usize) -> Self {
+    pub fn new(row_id: &'a str, dataset: &'a Dataset, rows: &'a dyn RowValues, row: usize) -> Self {
         Self {
-            user_id,
+            row_id,
             dataset,
             rows,
             row,
@@ -123,7 +124,7 @@ impl<'a> RowView<'a> {
     #[inline]
     pub fn value(&self, column: usize) -> Option<ValueRef<'a>> {
         match column {
-            0 => Some(ValueRef::Text(self.user_id)),
+            0 => Some(ValueRef::Text(self.row_id)),
             _ => self.rows.value(self.row, column),
         }
     }
@@ -137,7 +138,7 @@ impl<'a> RowView<'a> {
     /// The key of a file or of its copy, in parts; none if the row does not have the file.
     #[inline]
     pub fn path(&self, file: usize) -> Option<[&'a str; 3]> {
-        self.has_file(file).then(|| self.dataset.files()[file].path(self.user_id))
+        self.has_file(file).then(|| self.dataset.files()[file].path(self.row_id))
     }
 
     /// The value of any column. `ages` has the day of the query.
@@ -173,7 +174,7 @@ impl<'a> RowView<'a> {
 impl PartialEq for RowView<'_> {
     fn eq(&self, other: &Self) -> bool {
         let has_equal_value = |column| self.rows.value(self.row, column) == other.rows.value(other.row, column);
-        self.user_id == other.user_id
+        self.row_id == other.row_id
             && (1..self.dataset.columns().len()).all(has_equal_value)
             && (0..self.dataset.files().len()).all(|file| self.has_file(file) == other.has_file(file))
     }
@@ -184,7 +185,7 @@ impl Eq for RowView<'_> {}
 /// Omits the values, which must not be logged.
 impl fmt::Debug for RowView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RowView").field("user_id", &self.user_id).finish_non_exhaustive()
+        f.debug_struct("RowView").field("row_id", &self.row_id).finish_non_exhaustive()
     }
 }
 
@@ -193,7 +194,7 @@ pub(crate) mod test_rows {
     use super::*;
 
     /// The row of a user with two names and a birth time.
-    pub(crate) fn user(user_id: &str, names: [&str; 2], birth_ms: i64, has_image: bool) -> Row {
+    pub(crate) fn user(row_id: &str, names: [&str; 2], birth_ms: i64, has_image: bool) -> Row {
         let provenance = Provenance {
             etag: "tag".into(),
             size: 1,
@@ -201,7 +202,7 @@ pub(crate) mod test_rows {
         };
         let [first, last] = names.map(|name| Some(Value::Text(name.into())));
         Row {
-            user_id: UserId::parse(user_id).expect("the ID is valid"),
+            row_id: RowId::parse(row_id).expect("the ID is valid"),
             values: [first, last, Some(Value::EpochMs(birth_ms))].into(),
             files: [has_image.then(|| provenance.clone())].into(),
             csv: provenance,

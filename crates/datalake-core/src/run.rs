@@ -133,15 +133,15 @@ impl RunOutcome {
     }
 }
 
-/// Counts of what a run found and did. Sources are counted as objects, users as rows.
+/// Counts of what a run found and did. Sources are counted as objects, rows by ID.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
     /// Objects listed under `src-data/` without the folder marker.
     pub listed: u64,
-    /// Listed CSVs of users.
+    /// Listed CSVs of rows.
     pub csv_listed: u64,
-    /// Listed images of users.
+    /// Listed images of rows.
     pub images_listed: u64,
     /// Ignored objects.
     pub ignored: u64,
@@ -225,7 +225,7 @@ pub struct RejectDetail {
     pub remedy: String,
 }
 
-/// The users that a run would have removed if the guard had not stopped it.
+/// The rows that a run would have removed if the guard had not stopped it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockedDeletions {
     /// Their number.
@@ -235,7 +235,7 @@ pub struct BlockedDeletions {
     /// How many of them have a source that a changed declaration rejects. The sources of the others do not exist.
     #[serde(default)]
     pub rejected: u64,
-    /// SHA-256, in hexadecimal digits, of all their IDs in byte order, each followed by a line feed. A permission to remove these users names
+    /// SHA-256, in hexadecimal digits, of all their IDs in byte order, each followed by a line feed. A permission to remove these rows names
     /// the run, and is compared by this digest.
     pub digest: String,
     /// The first IDs in byte order, at most [`RunReport::NOTICES_MAX`].
@@ -251,7 +251,7 @@ pub struct Repaired {
     pub rejects_file: bool,
     /// Rows that the data files contained.
     pub rows: u64,
-    /// Rows that the sources could not restore: the last valid rows of users whose sources are rejected or no longer exist.
+    /// Rows that the sources could not restore: the last valid rows of sources that are rejected or no longer exist.
     pub rows_lost: u64,
 }
 

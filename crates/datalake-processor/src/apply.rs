@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use datalake_core::{dataset::Dataset, row::Row, run::RunId, user::UserId};
+use datalake_core::{dataset::Dataset, row::Row, row_id::RowId, run::RunId};
 use datalake_table::delta::edit::Edit;
 
 use crate::{
     images::copy_new::ImageUpdate,
-    read::{CsvRead, UserRead},
+    read::{CsvRead, RowRead},
 };
 
 /// How a run changes the rows of the table.
 #[derive(Debug, Default)]
 pub(crate) struct RowChanges {
-    /// Sorted by user ID. Includes rows that only record other ETags.
+    /// Sorted by ID. Includes rows that only record other ETags.
     pub(crate) edits: Vec<Edit>,
     /// Whether a reader can see a difference. If not, nothing is committed.
     pub(crate) is_visible: bool,
-    /// Users whose linked image was added or replaced, has a new version, or was unlinked.
-    pub(crate) image_updates: Vec<UserId>,
+    /// IDs of rows whose linked image was added or replaced, has a new version, or was unlinked.
+    pub(crate) image_updates: Vec<RowId>,
     /// Images that are linked, after they were copied if the dataset has copies.
     pub(crate) images_linked: u64,
     pub(crate) added: u64,
@@ -26,20 +26,20 @@ pub(crate) struct RowChanges {
     pub(crate) removed: u64,
 }
 
-/// The rows before a run, of the users that were read.
+/// The rows before a run, of the sources that were read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OldRows<'a> {
-    pub(crate) rows: &'a BTreeMap<UserId, Row>,
+    pub(crate) rows: &'a BTreeMap<RowId, Row>,
     /// Their declaration, if it is another than that of the run. Then none of their values is kept, and every new row is put.
     pub(crate) other: Option<&'a Dataset>,
 }
 
-/// Makes the new row of `dataset` for each user that was read. `images` are in the order of `reads`.
-pub(crate) fn apply(dataset: &Dataset, old: OldRows<'_>, reads: Vec<UserRead>, images: Vec<ImageUpdate>, run_id: &RunId) -> RowChanges {
+/// Makes the new row of `dataset` for the sources of each ID that were read. `images` are in the order of `reads`.
+pub(crate) fn apply(dataset: &Dataset, old: OldRows<'_>, reads: Vec<RowRead>, images: Vec<ImageUpdate>, run_id: &RunId) -> RowChanges {
     let mut changes = RowChanges::default();
     let is_comparable = old.other.is_none_or(|other| other.has_same_columns(dataset));
     for (read, image) in reads.into_iter().zip(images) {
-        let old_row = old.rows.get(&read.user_id);
+        let old_row = old.rows.get(&read.row_id);
         let is_linked = links_other_bytes(&image, old_row, old.other);
         changes.images_linked += u64::from(matches!(image, ImageUpdate::Link(_)));
         let mut new = new_row(dataset, old_row.filter(|_| old.other.is_none()), read, image, run_id);
@@ -66,8 +66,8 @@ fn links_other_bytes(image: &ImageUpdate, old: Option<&Row>, other: Option<&Data
     other.is_none() || !same()
 }
 
-/// The user's row after the run; none if there is no such user.
-fn new_row(dataset: &Dataset, old: Option<&Row>, read: UserRead, image: ImageUpdate, run_id: &RunId) -> Option<Row> {
+/// The row after the run; none if its source no longer exists or was never valid.
+fn new_row(dataset: &Dataset, old: Option<&Row>, read: RowRead, image: ImageUpdate, run_id: &RunId) -> Option<Row> {
     let (values, csv) = match read.csv {
         CsvRead::Gone => return None,
         CsvRead::Valid { values, object, .. } => (values.into(), object.into_provenance()),
@@ -83,7 +83,7 @@ fn new_row(dataset: &Dataset, old: Option<&Row>, read: UserRead, image: ImageUpd
         ImageUpdate::Link(provenance) | ImageUpdate::UpdateEtag(provenance) => Some(provenance),
     };
     Some(Row {
-        user_id: read.user_id,
+        row_id: read.row_id,
         values,
         csv,
         // There is at most one: `Dataset::check_supported`.
@@ -100,7 +100,7 @@ impl RowChanges {
         if old_files != new_files
             && let Some(row) = old.or(new.as_ref())
         {
-            self.image_updates.push(row.user_id.clone());
+            self.image_updates.push(row.row_id.clone());
         }
         match (old, new) {
             (None, None) => {}
@@ -112,7 +112,7 @@ impl RowChanges {
             (Some(old), None) => {
                 self.removed += 1;
                 self.is_visible = true;
-                self.edits.push(Edit::Remove(old.user_id.clone()));
+                self.edits.push(Edit::Remove(old.row_id.clone()));
             }
             (Some(old), Some(new)) => {
                 if !is_equal {

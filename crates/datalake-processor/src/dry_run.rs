@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use datalake_core::{
     dataset::Dataset,
-    plan::{GuardError, SourceChange, UserChange, guard_deletions},
+    plan::{GuardError, RowPlan, SourceChange, guard_deletions},
+    row_id::RowId,
     run::{RejectDetail, RunMode, RunReport},
-    user::UserId,
 };
 use datalake_table::{delta::version::Version, table::Table};
 use futures_util::{FutureExt, future::LocalBoxFuture};
@@ -31,13 +31,13 @@ pub struct DryRun {
     pub version: Option<u64>,
     /// Objects listed under `src-data/`.
     pub listed: u64,
-    /// The users with sources that are not in the version that the table recorded.
+    /// The rows with sources that are not in the version that the table recorded.
     pub steps: Vec<PlannedStep>,
     /// The keys that a run would ignore, with their codes.
     pub ignored: Vec<(String, &'static str)>,
     /// The guard that would block the run. Without `effect`, the guard against rejects is not checked.
     pub blocked_by: Option<GuardError>,
-    /// Whether the declaration differs from that of the version, or from that of the users if there is no table.
+    /// Whether the declaration differs from that of the version, or from that of the rows if there is no table.
     pub is_other_declaration: bool,
     /// What such a declaration does to the rows.
     pub effect: Option<DeclarationEffect>,
@@ -67,11 +67,11 @@ pub struct RowCounts {
     pub removed: u64,
 }
 
-/// What a run would do with one user.
+/// What a run would do with one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedStep {
-    /// The user.
-    pub user_id: UserId,
+    /// The ID of the row.
+    pub row_id: RowId,
     /// None if the CSV has not changed.
     pub csv: Option<PlannedAction>,
     /// None if the image has not changed.
@@ -142,7 +142,7 @@ pub(crate) async fn plan_of_listing(lake: &Lake, options: &RunOptions) -> Result
     Ok(DryRun {
         version: base.as_ref().map(Version::number),
         listed: found.stats.listed,
-        steps: found.users.iter().map(step).collect(),
+        steps: found.plans.iter().map(step).collect(),
         ignored: found
             .ignored
             .iter()
@@ -155,14 +155,14 @@ pub(crate) async fn plan_of_listing(lake: &Lake, options: &RunOptions) -> Result
     })
 }
 
-fn step(change: &UserChange) -> PlannedStep {
+fn step(change: &RowPlan) -> PlannedStep {
     let action = |change: &SourceChange| match change {
         SourceChange::Unchanged => None,
         SourceChange::Read(_) => Some(PlannedAction::Read),
         SourceChange::Removed => Some(PlannedAction::Remove),
     };
     PlannedStep {
-        user_id: change.user_id.clone(),
+        row_id: change.row_id.clone(),
         csv: action(&change.csv),
         image: action(&change.image),
     }
@@ -192,7 +192,7 @@ fn row_counts(ingested: &Ingested) -> RowCounts {
     let mut counts = RowCounts::default();
     for read in &ingested.reads {
         let has_row_after = matches!(read.csv, CsvRead::Valid { .. });
-        match (ingested.old_rows.contains_key(&read.user_id), has_row_after) {
+        match (ingested.old_rows.contains_key(&read.row_id), has_row_after) {
             (true, true) => counts.kept += 1,
             (false, true) => counts.added += 1,
             (true, false) => counts.removed += 1,

@@ -46,7 +46,7 @@ pub enum RunError {
         /// The attempts of this run.
         attempts: u32,
     },
-    /// A first run could not read any user, because the sources were gone or had other ETags than in the listing.
+    /// A first run could not read any row, because the sources were gone or had other ETags than in the listing.
     #[error(
         "{unread} of {listed} CSV sources changed or vanished while they were read, or the store returns other objects than it lists; no \
          table was created; check for a proxy between here and the store, or run it again when the writers have finished"

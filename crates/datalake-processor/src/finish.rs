@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use datalake_core::{error_chain::error_chain, run::RunReport, user::UserId};
+use datalake_core::{error_chain::error_chain, row_id::RowId, run::RunReport};
 use datalake_table::delta::version::Version;
 
 use crate::{
@@ -13,9 +13,9 @@ use crate::{
     vacuum,
 };
 
-/// Publishes `output.csv` and the image copies of the newest version, which is `version` or a later one, and vacuums once a day. Returns the users
+/// Publishes `output.csv` and the image copies of the newest version, which is `version` or a later one, and vacuums once a day. Returns the rows
 /// whose row links an image that is in neither the copy nor the source.
-pub(crate) async fn finish(context: &RunContext<'_>, state: &mut RunState<'_>, version: &Version) -> Result<BTreeSet<UserId>, RunError> {
+pub(crate) async fn finish(context: &RunContext<'_>, state: &mut RunState<'_>, version: &Version) -> Result<BTreeSet<RowId>, RunError> {
     (context.options.progress)(Progress::Publishing);
     let (bucket, report) = (context.bucket(), &mut state.report);
     let newest = publish::publish_output(&context.table, version).await?;

@@ -8,8 +8,8 @@ use datalake_core::{
     plan::{self, GuardError, ListingStats},
     reject::{ExcludedSource, Exclusion, RejectCode},
     row::Row,
+    row_id::RowId,
     run::{BlockedDeletions, RunId, RunReport},
-    user::UserId,
 };
 use datalake_store::{
     error::StoreError,
@@ -19,7 +19,7 @@ use datalake_table::digest::Digest;
 
 use crate::{
     error::RunError,
-    read::{CsvRead, UserRead},
+    read::{CsvRead, RowRead},
     run_state::RunContext,
 };
 
@@ -39,7 +39,7 @@ pub(crate) async fn check_deletions(
     let Removals { mut gone, rejected } = removals;
     gone.sort_unstable();
     gone.dedup();
-    let ids: String = gone.iter().flat_map(|user_id| [user_id.as_str(), "\n"]).collect();
+    let ids: String = gone.iter().flat_map(|row_id| [row_id.as_str(), "\n"]).collect();
     let deletions = BlockedDeletions {
         count: stats.gone,
         known: stats.known,
@@ -51,7 +51,7 @@ pub(crate) async fn check_deletions(
         None => blocked,
         Some(run_id) => {
             let allowed = blocked_deletions_of(context, run_id).await?;
-            // The digest covers users with a row; the count also includes the rows of lost files.
+            // The digest covers the rows; the count also includes the rows of lost files.
             if (&allowed.digest, allowed.count) == (&deletions.digest, deletions.count) {
                 return Ok(());
             }
@@ -80,34 +80,34 @@ async fn blocked_deletions_of(context: &RunContext<'_>, run_id: &RunId) -> Resul
     report.blocked_deletions.ok_or_else(none)
 }
 
-/// The users whose rows a run would remove.
+/// The rows that a run would remove.
 #[derive(Debug, Default)]
 pub(crate) struct Removals<'a> {
-    pub(crate) gone: Vec<&'a UserId>,
+    pub(crate) gone: Vec<&'a RowId>,
     /// How many of them have a source that a changed declaration rejects.
     pub(crate) rejected: u64,
 }
 
 impl<'a> Removals<'a> {
-    /// Users with a row or a rejected CSV before the run whose CSV is gone: not listed, or removed before it was read. If the declaration changed
+    /// IDs with a row or a rejected CSV before the run whose CSV is gone: not listed, or removed before it was read. If the declaration changed
     /// (`is_other`), also those whose CSV is rejected now.
     pub(crate) fn after_reading(
         rejects_before: &[ExcludedSource],
-        old_rows: &BTreeMap<UserId, Row>,
-        reads: &'a [UserRead],
+        old_rows: &BTreeMap<RowId, Row>,
+        reads: &'a [RowRead],
         is_other: bool,
     ) -> Self {
-        let rejected_before: BTreeSet<&UserId> = rejects_before
+        let rejected_before: BTreeSet<&RowId> = rejects_before
             .iter()
             .filter(|open| matches!(open.exclusion, Exclusion::Rejected(_)))
-            .filter_map(|open| open.user_id.as_ref())
+            .filter_map(|open| open.row_id.as_ref())
             .collect();
         let mut removals = Self::default();
-        for UserRead { user_id, csv, .. } in reads {
+        for RowRead { row_id, csv, .. } in reads {
             let is_rejected = matches!(csv, CsvRead::Rejected { .. }) && is_other;
             let is_gone = is_rejected || matches!(csv, CsvRead::Gone);
-            if is_gone && (old_rows.contains_key(user_id) || rejected_before.contains(user_id)) {
-                removals.gone.push(user_id);
+            if is_gone && (old_rows.contains_key(row_id) || rejected_before.contains(row_id)) {
+                removals.gone.push(row_id);
                 removals.rejected += u64::from(is_rejected);
             }
         }
@@ -115,9 +115,9 @@ impl<'a> Removals<'a> {
     }
 }
 
-/// Fails if a first run could read none of its users, because it would publish an empty table.
-pub(crate) fn require_a_user(reads: &[UserRead], listed: u64) -> Result<(), RunError> {
-    let is_unread = |read: &&UserRead| match &read.csv {
+/// Fails if a first run could read none of its rows, because it would publish an empty table.
+pub(crate) fn require_a_user(reads: &[RowRead], listed: u64) -> Result<(), RunError> {
+    let is_unread = |read: &&RowRead| match &read.csv {
         CsvRead::Gone => true,
         CsvRead::Rejected { reject, .. } => reject.code == RejectCode::Unstable,
         CsvRead::Same | CsvRead::Valid { .. } => false,

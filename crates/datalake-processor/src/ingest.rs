@@ -8,8 +8,8 @@ use datalake_core::{
     plan::{self, ListingStats, SourceChange, SourceObject},
     reject::{ExcludedSource, IgnoreCode},
     row::Row,
+    row_id::RowId,
     run::{Counts, Repaired, RunMode},
-    user::UserId,
 };
 use datalake_store::simulation::{self, Bug};
 use datalake_table::delta::version::Version;
@@ -17,7 +17,7 @@ use datalake_table::delta::version::Version;
 use crate::{
     error::RunError,
     guards::{self, Removals},
-    read::UserRead,
+    read::RowRead,
     read_summary::ReadSummary,
     rejects::{Before, Rejects},
     run_state::{RunContext, RunState},
@@ -26,10 +26,10 @@ use crate::{
 
 /// The changed sources, and the rows that they change.
 pub(crate) struct Ingested {
-    /// The rows of the base, of the users that were read.
-    pub(crate) old_rows: BTreeMap<UserId, Row>,
-    /// Sorted by user ID.
-    pub(crate) reads: Vec<UserRead>,
+    /// The rows of the base, of the sources that were read.
+    pub(crate) old_rows: BTreeMap<RowId, Row>,
+    /// Sorted by ID.
+    pub(crate) reads: Vec<RowRead>,
     pub(crate) rejects: Rejects,
     /// The declaration of `old_rows`, if it is another than that of the sources. Then no old row is kept.
     pub(crate) other: Option<Arc<Dataset>>,
@@ -57,7 +57,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         run_at: state.report.started_at,
     };
     let Changes {
-        users,
+        plans,
         ignored,
         ignored_count,
         mut stats,
@@ -86,14 +86,14 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         users: base.as_ref().map_or(0, Version::row_count),
         ..Counts::default()
     };
-    let gone = users.iter().filter(|change| change.csv == SourceChange::Removed);
+    let gone = plans.iter().filter(|change| change.csv == SourceChange::Removed);
     let removals = Removals {
-        gone: gone.map(|change| &change.user_id).collect(),
+        gone: gone.map(|change| &change.row_id).collect(),
         rejected: 0,
     };
     guards::check_deletions(context, stats, removals, &mut state.report).await?;
 
-    let reads = state.reader.read_all(users, csv_listed + images_listed, progress).await?;
+    let reads = state.reader.read_all(plans, csv_listed + images_listed, progress).await?;
     let old_rows = old_rows(context, base.as_ref(), &reads).await?;
     let before = Before {
         rejects: &open_before,
@@ -132,7 +132,7 @@ fn report_reads(
     context: &RunContext<'_>,
     state: &mut RunState<'_>,
     before: Before<'_>,
-    reads: &[UserRead],
+    reads: &[RowRead],
     ignored: Vec<(SourceObject, IgnoreCode)>,
 ) -> Rejects {
     let (run_id, report) = (&context.options.run_id, &mut state.report);
@@ -183,10 +183,10 @@ fn repaired(base: &Version, rows_lost: u64) -> Option<Repaired> {
     })
 }
 
-async fn old_rows(context: &RunContext<'_>, base: Option<&Version>, reads: &[UserRead]) -> Result<BTreeMap<UserId, Row>, RunError> {
+async fn old_rows(context: &RunContext<'_>, base: Option<&Version>, reads: &[RowRead]) -> Result<BTreeMap<RowId, Row>, RunError> {
     match base {
         Some(version) if !reads.is_empty() => {
-            let user_ids: Vec<_> = reads.iter().map(|read| read.user_id.clone()).collect();
+            let user_ids: Vec<_> = reads.iter().map(|read| read.row_id.clone()).collect();
             Ok(context.table.rows_of(version, &user_ids).await?)
         }
         _ => Ok(BTreeMap::new()),

@@ -22,7 +22,7 @@ mod prepare;
 mod publish;
 mod read;
 mod read_summary;
-mod recorded_users;
+mod recorded_rows;
 mod rejects;
 pub mod repair;
 pub mod run;

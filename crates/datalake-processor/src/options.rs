@@ -38,16 +38,16 @@ pub enum Progress {
     },
     /// The changed sources are being read.
     Read {
-        /// Users done.
-        users: usize,
-        /// All changed users.
+        /// Rows done.
+        done: usize,
+        /// All changed rows.
         total: usize,
     },
-    /// The images of changed users are being copied. Users whose image need not be copied count as well.
+    /// The images of changed rows are being copied. Rows whose image need not be copied count as well.
     Copied {
-        /// Users done.
-        users: usize,
-        /// All changed users.
+        /// Rows done.
+        done: usize,
+        /// All changed rows.
         total: usize,
     },
     /// The new data files are being written and committed.
@@ -76,7 +76,7 @@ pub struct RunOptions {
     pub run_id: RunId,
     /// Which sources it reads.
     pub mode: RunMode,
-    /// Whether the run may remove most of the users.
+    /// Whether the run may remove most of the rows.
     pub deletion_guard: DeletionGuard,
     /// A blocked run. This run may make exactly the removals that the blocked run reported.
     pub allow_mass_delete_of: Option<RunId>,

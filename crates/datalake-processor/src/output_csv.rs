@@ -1,9 +1,9 @@
-//! `output.csv` of a version: every row, sorted by user ID.
+//! `output.csv` of a version: every row, sorted by ID.
 
 use datalake_core::{
+    calendar::{Ages, Day},
     csv,
     query::column::Column,
-    user::{Ages, Day},
 };
 use datalake_table::{delta::version::Version, error::TableError, table::Table};
 use futures_util::TryStreamExt;

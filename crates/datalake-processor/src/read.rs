@@ -10,11 +10,11 @@ use datalake_core::{
     count::count,
     dataset::{Dataset, Value},
     file_check,
-    plan::{SourceChange, SourceObject, UserChange},
+    plan::{RowPlan, SourceChange, SourceObject},
     reject::{Notice, Reject, RejectCode},
     row::Row,
+    row_id::RowId,
     source::{self, KeyParser, ParsedRow, RowParser},
-    user::UserId,
 };
 use datalake_store::{
     bucket::{Bucket, Etag, Metadata},
@@ -92,21 +92,21 @@ impl ImageBytes {
     }
 }
 
-/// The outcome of reading the changed sources of a user.
+/// The outcome of reading the changed sources of a row.
 #[derive(Clone, Debug)]
-pub(crate) struct UserRead {
-    pub(crate) user_id: UserId,
+pub(crate) struct RowRead {
+    pub(crate) row_id: RowId,
     pub(crate) csv: CsvRead,
     pub(crate) image: ImageRead,
 }
 
-impl UserRead {
-    /// Whether the user has a row after the run.
-    pub(crate) fn has_row_after(&self, old_rows: &BTreeMap<UserId, Row>) -> bool {
+impl RowRead {
+    /// Whether there is a row with this ID after the run.
+    pub(crate) fn has_row_after(&self, old_rows: &BTreeMap<RowId, Row>) -> bool {
         match self.csv {
             CsvRead::Gone => false,
             CsvRead::Valid { .. } => true,
-            CsvRead::Same | CsvRead::Rejected { .. } => old_rows.contains_key(&self.user_id),
+            CsvRead::Same | CsvRead::Rejected { .. } => old_rows.contains_key(&self.row_id),
         }
     }
 }
@@ -157,26 +157,26 @@ impl<'a> Reader<'a> {
         self.bucket
     }
 
-    /// Reads the sources of all changes, in no particular order, and returns the outcomes sorted by user ID. Fails if most of the `listed` sources
+    /// Reads the sources of all changes, in no particular order, and returns the outcomes sorted by ID. Fails if most of the `listed` sources
     /// cannot be read.
-    pub(crate) async fn read_all(&self, changes: Vec<UserChange>, listed: u64, progress: &OnProgress) -> Result<Vec<UserRead>, StoreError> {
+    pub(crate) async fn read_all(&self, changes: Vec<RowPlan>, listed: u64, progress: &OnProgress) -> Result<Vec<RowRead>, StoreError> {
         let total = changes.len();
-        progress(Progress::Read { users: 0, total });
+        progress(Progress::Read { done: 0, total });
         let mut reads = Vec::with_capacity(total);
         let mut outcomes = stream::iter(changes)
             .map(|change| self.read_user(change))
             .buffer_unordered(READS_IN_FLIGHT_MAX);
         while let Some(read) = outcomes.try_next().await? {
             reads.push(read);
-            progress(Progress::Read { users: reads.len(), total });
+            progress(Progress::Read { done: reads.len(), total });
         }
         drop(outcomes);
-        reads.sort_unstable_by(|a: &UserRead, b| a.user_id.cmp(&b.user_id));
+        reads.sort_unstable_by(|a: &RowRead, b| a.row_id.cmp(&b.row_id));
         self.require_readable(&reads, listed)?;
         Ok(reads)
     }
 
-    async fn read_user(&self, change: UserChange) -> Result<UserRead, StoreError> {
+    async fn read_user(&self, change: RowPlan) -> Result<RowRead, StoreError> {
         let csv = match change.csv {
             SourceChange::Unchanged => CsvRead::Same,
             SourceChange::Removed => CsvRead::Gone,
@@ -187,8 +187,8 @@ impl<'a> Reader<'a> {
             SourceChange::Removed => ImageRead::Gone,
             SourceChange::Read(object) => self.read_image(object).await?,
         };
-        Ok(UserRead {
-            user_id: change.user_id,
+        Ok(RowRead {
+            row_id: change.row_id,
             csv,
             image,
         })
@@ -316,7 +316,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns the first error if most of the `listed` sources could not be read: then the cause is not in the sources.
-    fn require_readable(&self, reads: &[UserRead], listed: u64) -> Result<(), StoreError> {
+    fn require_readable(&self, reads: &[RowRead], listed: u64) -> Result<(), StoreError> {
         let is_unreadable = |reject: &Reject| reject.code == RejectCode::Unreadable;
         let csv = reads
             .iter()

@@ -6,7 +6,7 @@ use datalake_core::{
     run::{RejectDetail, RunReport, SourceNotice},
 };
 
-use crate::read::{CsvRead, ImageRead, UserRead};
+use crate::read::{CsvRead, ImageRead, RowRead};
 
 /// The sources that a run read, by outcome.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub(crate) struct ReadSummary {
 }
 
 impl ReadSummary {
-    pub(crate) fn of(reads: &[UserRead]) -> Self {
+    pub(crate) fn of(reads: &[RowRead]) -> Self {
         let mut summary = Self::default();
         for read in reads {
             summary.add_csv(&read.csv);

@@ -9,12 +9,12 @@ use datalake_core::{
     plan::{SourceObject, SourceVersion},
     reject::{self, ExcludedSource, Exclusion, IgnoreCode, Reject},
     row::Row,
+    row_id::RowId,
     run::RunId,
-    user::UserId,
 };
 use jiff::Timestamp;
 
-use crate::read::{CsvRead, ImageRead, UserRead};
+use crate::read::{CsvRead, ImageRead, RowRead};
 
 /// The rejected and ignored sources after a run.
 #[derive(Debug)]
@@ -29,25 +29,25 @@ pub(crate) struct Rejects {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Before<'a> {
     pub(crate) rejects: &'a [ExcludedSource],
-    /// The rows of the users that were read.
-    pub(crate) rows: &'a BTreeMap<UserId, Row>,
+    /// The rows before the run, of the sources that were read.
+    pub(crate) rows: &'a BTreeMap<RowId, Row>,
     /// Whether both have another declaration. Then no reject remains, but one that appears again keeps its time.
     pub(crate) is_other: bool,
 }
 
 impl Rejects {
-    /// Replaces the rejects of the sources that were read or are gone. `reads` are sorted by user ID. `run_at` is the time of the run.
+    /// Replaces the rejects of the sources that were read or are gone. `reads` are sorted by ID. `run_at` is the time of the run.
     pub(crate) fn after_reading(
         dataset: &Dataset,
         before: Before<'_>,
-        reads: &[UserRead],
+        reads: &[RowRead],
         ignored: Vec<(SourceObject, IgnoreCode)>,
         run_id: &RunId,
         run_at: Timestamp,
     ) -> Self {
-        let new_reject = |object: SourceObject, user_id: Option<UserId>, exclusion: Exclusion| ExcludedSource {
+        let new_reject = |object: SourceObject, row_id: Option<RowId>, exclusion: Exclusion| ExcludedSource {
             key: object.key,
-            user_id,
+            row_id,
             etag: object.etag,
             size: object.size,
             exclusion,
@@ -55,26 +55,26 @@ impl Rejects {
             since: run_at,
             valid_image: None,
         };
-        let rejected = |user_id: &UserId, object: &SourceObject, reject: &Reject| {
-            new_reject(object.clone(), Some(user_id.clone()), Exclusion::Rejected(reject.clone()))
+        let rejected = |row_id: &RowId, object: &SourceObject, reject: &Reject| {
+            new_reject(object.clone(), Some(row_id.clone()), Exclusion::Rejected(reject.clone()))
         };
         let Before { rejects, rows, is_other } = before;
         let remaining = rejects.iter().filter(|open| !is_other && !is_outdated(dataset, open, reads));
         let mut open: Vec<ExcludedSource> = remaining.cloned().collect();
         for read in reads {
             if let CsvRead::Rejected { reject, object } = &read.csv {
-                open.push(rejected(&read.user_id, object, reject));
+                open.push(rejected(&read.row_id, object, reject));
             }
             if let ImageRead::Rejected { reject, object } = &read.image
                 && !matches!(read.csv, CsvRead::Gone)
             {
-                open.push(rejected(&read.user_id, object, reject));
+                open.push(rejected(&read.row_id, object, reject));
             }
         }
         open.extend(ignored.into_iter().map(|(object, code)| {
-            // An image without a CSV, a shadowed spelling, and a name that resembles that of a source belong to a user.
-            let user_id = keys::user_of(dataset, &object.key);
-            new_reject(object, user_id, Exclusion::Ignored(code))
+            // An image without a CSV, a shadowed spelling, and a name that resembles that of a source belong to a row.
+            let row_id = keys::user_of(dataset, &object.key);
+            new_reject(object, row_id, Exclusion::Ignored(code))
         }));
         open.sort_by(|a, b| a.key.cmp(&b.key));
 
@@ -118,8 +118,8 @@ impl Rejects {
     }
 }
 
-fn read_of<'a>(reads: &'a [UserRead], user_id: &UserId) -> Option<&'a UserRead> {
-    let index = reads.binary_search_by(|read| read.user_id.cmp(user_id)).ok()?;
+fn read_of<'a>(reads: &'a [RowRead], row_id: &RowId) -> Option<&'a RowRead> {
+    let index = reads.binary_search_by(|read| read.row_id.cmp(row_id)).ok()?;
     reads.get(index)
 }
 
@@ -128,26 +128,26 @@ fn is_csv(dataset: &Dataset, key: &str) -> bool {
 }
 
 /// Whether an earlier reject is replaced or removed by this run. All ignored objects are listed again by each run.
-fn is_outdated(dataset: &Dataset, open: &ExcludedSource, reads: &[UserRead]) -> bool {
-    match (&open.exclusion, &open.user_id) {
+fn is_outdated(dataset: &Dataset, open: &ExcludedSource, reads: &[RowRead]) -> bool {
+    match (&open.exclusion, &open.row_id) {
         (Exclusion::Ignored(_), _) | (_, None) => true,
-        (Exclusion::Rejected(_), Some(user_id)) => read_of(reads, user_id).is_some_and(|read| match is_csv(dataset, &open.key) {
+        (Exclusion::Rejected(_), Some(row_id)) => read_of(reads, row_id).is_some_and(|read| match is_csv(dataset, &open.key) {
             true => !matches!(read.csv, CsvRead::Same),
             false => !matches!(read.image, ImageRead::Same) || matches!(read.csv, CsvRead::Gone),
         }),
     }
 }
 
-/// What was read of the user, if the reject is that of the user's CSV.
-fn read_of_rejected_csv<'a>(dataset: &Dataset, open: &ExcludedSource, reads: &'a [UserRead]) -> Option<&'a UserRead> {
-    match &open.user_id {
-        Some(user_id) if !open.is_ignored() && is_csv(dataset, &open.key) => read_of(reads, user_id),
+/// What was read of the row's sources, if the reject is that of its CSV.
+fn read_of_rejected_csv<'a>(dataset: &Dataset, open: &ExcludedSource, reads: &'a [RowRead]) -> Option<&'a RowRead> {
+    match &open.row_id {
+        Some(row_id) if !open.is_ignored() && is_csv(dataset, &open.key) => read_of(reads, row_id),
         _ => None,
     }
 }
 
-/// The valid image of a user without a row, which only the reject of the CSV can record.
-fn valid_image(read: &UserRead, earlier: Option<&ExcludedSource>) -> Option<SourceVersion> {
+/// The valid image of an ID without a row, which only the reject of the CSV can record.
+fn valid_image(read: &RowRead, earlier: Option<&ExcludedSource>) -> Option<SourceVersion> {
     match &read.image {
         ImageRead::Valid { object, .. } => Some(SourceVersion {
             key: None,

@@ -9,10 +9,10 @@ use std::{
 use datalake_core::{
     dataset::Dataset,
     keys,
-    plan::{self, ListingEntry, ListingStats, SourceGrouper, SourceObject, UserChange, UserSources},
+    plan::{self, ListingEntry, ListingStats, RowPlan, RowSources, SourceGrouper, SourceObject},
     reject::{ExcludedSource, IgnoreCode},
+    row_id::RowId,
     run::RunMode,
-    user::UserId,
 };
 use datalake_store::{
     bucket::{ObjectKind, ObjectMeta},
@@ -24,7 +24,7 @@ use futures_util::{StreamExt, stream::BoxStream};
 use crate::{
     error::RunError,
     options::{OnProgress, Progress},
-    recorded_users::RecordedUsers,
+    recorded_rows::RecordedRows,
 };
 
 /// More examples do not help to correct the names. 1,000 use about 100 KiB of the rejects file.
@@ -34,7 +34,7 @@ const IGNORED_LISTED_MAX: usize = 1_000;
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     /// In key order.
-    pub(crate) users: Vec<UserChange>,
+    pub(crate) plans: Vec<RowPlan>,
     /// The first objects that are ignored, at most [`IGNORED_LISTED_MAX`].
     pub(crate) ignored: Vec<(SourceObject, IgnoreCode)>,
     /// The number of all ignored objects.
@@ -42,7 +42,7 @@ pub(crate) struct Changes {
     pub(crate) stats: ListingStats,
     pub(crate) csv_listed: u64,
     pub(crate) images_listed: u64,
-    /// Listed users that the table did not record, in the range of a data file that is lost: their rows may have been in it.
+    /// Listed IDs that the table did not record, in the range of a data file that is lost: their rows may have been in it.
     pub(crate) rederived: u64,
 }
 
@@ -64,8 +64,8 @@ pub(crate) struct Scope<'a> {
     /// The rejected and ignored sources of that version.
     pub(crate) rejects: &'a [ExcludedSource],
     pub(crate) mode: RunMode,
-    /// Users whose sources are read although the table recorded their ETags.
-    pub(crate) reread: &'a BTreeSet<UserId>,
+    /// IDs whose sources are read although the table recorded their ETags.
+    pub(crate) reread: &'a BTreeSet<RowId>,
     /// The time of the run.
     pub(crate) run_at: jiff::Timestamp,
 }
@@ -89,12 +89,12 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
         reread,
         run_at,
     } = scope;
-    let mut recorded_users = RecordedUsers::new(table, dataset, base, rejects, run_at);
+    let mut recorded_rows = RecordedRows::new(table, dataset, base, rejects, run_at);
     let mut listed = listing.next_user(&mut changes).await?;
-    let mut recorded = recorded_users.next().await?;
+    let mut recorded = recorded_rows.next().await?;
     loop {
         let order = match (&listed, &recorded) {
-            (Some(listed), Some(recorded)) => plan::compare_key_order(dataset, &listed.user_id, &recorded.user_id),
+            (Some(listed), Some(recorded)) => plan::compare_key_order(dataset, &listed.row_id, &recorded.row_id),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => return Ok(changes),
@@ -102,26 +102,26 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
         let (is_listed, is_recorded) = (order.is_le(), order.is_ge());
         let sources = listed.as_ref().filter(|_| is_listed);
         let mode = match sources {
-            Some(sources) if reread.contains(&sources.user_id) => RunMode::Full,
+            Some(sources) if reread.contains(&sources.row_id) => RunMode::Full,
             _ => mode,
         };
         let change = plan::compare(sources, recorded.as_ref().filter(|_| is_recorded), mode);
-        changes.rederived += u64::from(!is_recorded && sources.is_some_and(|sources| may_be_lost(base, &sources.user_id)));
-        changes.users.extend(change);
+        changes.rederived += u64::from(!is_recorded && sources.is_some_and(|sources| may_be_lost(base, &sources.row_id)));
+        changes.plans.extend(change);
         changes.stats.known += u64::from(is_recorded);
         changes.stats.gone += u64::from(is_recorded && !is_listed);
         if is_listed {
             listed = listing.next_user(&mut changes).await?;
         }
         if is_recorded {
-            recorded = recorded_users.next().await?;
+            recorded = recorded_rows.next().await?;
         }
     }
 }
 
-/// Whether the user's row may have been in a data file that is lost.
-fn may_be_lost(base: Option<&Version>, user_id: &UserId) -> bool {
-    base.is_some_and(|base| base.lost().data_files.iter().any(|file| file.may_contain(user_id.as_str())))
+/// Whether the row may have been in a data file that is lost.
+fn may_be_lost(base: Option<&Version>, row_id: &RowId) -> bool {
+    base.is_some_and(|base| base.lost().data_files.iter().any(|file| file.may_contain(row_id.as_str())))
 }
 
 struct Listing<'a> {
@@ -133,14 +133,14 @@ struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    /// The next user with sources. Adds ignored objects before it to `changes`.
-    async fn next_user(&mut self, changes: &mut Changes) -> Result<Option<UserSources>, RunError> {
+    /// The next row with sources. Adds ignored objects before it to `changes`.
+    async fn next_user(&mut self, changes: &mut Changes) -> Result<Option<RowSources>, RunError> {
         loop {
             match self.grouped.pop_front() {
-                Some(ListingEntry::User(user)) => {
+                Some(ListingEntry::Row(sources)) => {
                     changes.csv_listed += 1;
-                    changes.images_listed += u64::from(user.image.is_some());
-                    return Ok(Some(user));
+                    changes.images_listed += u64::from(sources.image.is_some());
+                    return Ok(Some(sources));
                 }
                 Some(ListingEntry::Ignored(object, code)) => changes.ignore(object, code),
                 None if self.grouper.is_none() => return Ok(None),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use datalake_core::{keys, user::UserId};
+use datalake_core::{keys, row_id::RowId};
 use datalake_store::{
     bucket::{Bucket, Head, Metadata, PutMode},
     error::StoreError,
@@ -44,14 +44,14 @@ const DELETIONS_IN_FLIGHT: usize = 8;
 /// In the metadata of the vacuum's record while it is active. The next run repeats a vacuum that died or failed.
 const STATE: (&str, &str) = ("state", "active");
 
-/// Vacuums if the last vacuum was a day ago, at the store's time `now`. The first run of a table only records the time. Returns the users whose row
+/// Vacuums if the last vacuum was a day ago, at the store's time `now`. The first run of a table only records the time. Returns the rows whose row
 /// links an image that is in neither the copy nor the source.
 pub(crate) async fn vacuum_daily(
     table: &Table,
     version: &Version,
     images: &mut ImageSync<'_>,
     now: Timestamp,
-) -> Result<BTreeSet<UserId>, RunError> {
+) -> Result<BTreeSet<RowId>, RunError> {
     let bucket = table.bucket().as_ref();
     let (name, active) = STATE;
     let is_done = |head: &Head| head.metadata.get(name).is_none_or(|state| state != active);
@@ -80,7 +80,7 @@ async fn record(bucket: &dyn Bucket, now: Timestamp, metadata: &Metadata) -> Res
     Ok(())
 }
 
-async fn vacuum(table: &Table, version: &Version, images: &mut ImageSync<'_>, now: Timestamp) -> Result<BTreeSet<UserId>, RunError> {
+async fn vacuum(table: &Table, version: &Version, images: &mut ImageSync<'_>, now: Timestamp) -> Result<BTreeSet<RowId>, RunError> {
     // Damage in the log must not prevent the removal of image copies and reports.
     let files = table.vacuum().await;
     let recovered = images.recover(version, now).await?;

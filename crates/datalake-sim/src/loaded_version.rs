@@ -3,12 +3,12 @@
 use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
 use datalake_core::{
+    calendar::{Ages, Day},
     csv,
     error_chain::error_chain,
     keys,
     query::column::Column,
     reject::Exclusion,
-    user::{Ages, Day},
 };
 use datalake_store::{
     memory::MemoryBucket,
@@ -85,7 +85,7 @@ fn load_uncached(store: &MemoryBucket) -> Load {
         let mut batches = table.recorded_sources(&version);
         while let Some(batch) = batches.try_next().await? {
             rows.extend(batch.into_iter().map(|row| LoadedRow {
-                user_id: row.user_id.to_string(),
+                user_id: row.row_id.to_string(),
                 csv: row.csv_etag.into(),
                 image: row.files.into_iter().next().flatten().map(|(etag, _)| etag.into()),
             }));
@@ -94,7 +94,7 @@ fn load_uncached(store: &MemoryBucket) -> Load {
         let rejected = rejected
             .iter()
             .filter(|source| matches!(source.exclusion, Exclusion::Rejected(_)))
-            .filter_map(|source| source.user_id.as_ref().map(ToString::to_string));
+            .filter_map(|source| source.row_id.as_ref().map(ToString::to_string));
         let output = output_of(&table, &version).await?;
         let entry = store.peek(&keys::log_entry(version.number()));
         let commit = entry.as_ref().map(|entry| commit_info(&entry.bytes)).unwrap_or_default();

@@ -12,7 +12,7 @@ use std::{
     rc::Rc,
 };
 
-use datalake_core::{keys, user::UserId};
+use datalake_core::{keys, row_id::RowId};
 use datalake_store::{
     bucket::Object,
     memory::{Expiry, MemoryBucket},
@@ -56,7 +56,7 @@ pub(crate) struct Oracle {
     /// The index in `versions` of the version that `output.csv` contains.
     published: Option<usize>,
     /// For each user, the runs that recorded an intent to change the image copy, and when.
-    intents: BTreeMap<UserId, BTreeMap<String, Timestamp>>,
+    intents: BTreeMap<RowId, BTreeMap<String, Timestamp>>,
 }
 
 impl Oracle {

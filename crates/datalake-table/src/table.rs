@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
-use datalake_core::{dataset::Dataset, reject::ExcludedSource, row::Row, user::UserId};
+use datalake_core::{dataset::Dataset, reject::ExcludedSource, row::Row, row_id::RowId};
 use datalake_store::bucket::Bucket;
 use futures_util::{
     StreamExt,
@@ -100,12 +100,12 @@ impl Table {
         log::still_has(&self.bucket, version).await
     }
 
-    /// The states of a user's row, from `newest` back, as far as the log and a bounded number of data file reads reach.
-    pub async fn history(&self, newest: &Version, user_id: &UserId) -> Result<RowHistory, TableError> {
-        history::history(&self.bucket, newest.number(), user_id).await
+    /// The states of a row, from `newest` back, as far as the log and a bounded number of data file reads reach.
+    pub async fn history(&self, newest: &Version, row_id: &RowId) -> Result<RowHistory, TableError> {
+        history::history(&self.bucket, newest.number(), row_id).await
     }
 
-    /// What the table records of every user's sources, in byte order of the user IDs. A batch is a cluster of data files.
+    /// What the table records of every row's sources, in byte order of the IDs. A batch is a cluster of data files.
     pub fn recorded_sources(&self, version: &Version) -> BoxStream<'static, Result<Vec<RecordedSources>, TableError>> {
         let bucket = Arc::clone(&self.bucket);
         let schema = Arc::clone(&version.0.schema);
@@ -115,12 +115,12 @@ impl Table {
             .boxed()
     }
 
-    /// The rows of the users in `user_ids`, which are sorted. Reads only the data files whose range of IDs contains one of them.
-    pub async fn rows_of(&self, version: &Version, user_ids: &[UserId]) -> Result<BTreeMap<UserId, Row>, TableError> {
-        data_file_reader::rows_of(&self.bucket, version, user_ids).await
+    /// The rows with these IDs, which are sorted. Reads only the data files whose range of IDs contains one of them.
+    pub async fn rows_of(&self, version: &Version, row_ids: &[RowId]) -> Result<BTreeMap<RowId, Row>, TableError> {
+        data_file_reader::rows_of(&self.bucket, version, row_ids).await
     }
 
-    /// All rows of a version, with the columns that readers see, in byte order of the user IDs. A batch is a cluster of data files.
+    /// All rows of a version, with the columns that readers see, in byte order of the IDs. A batch is a cluster of data files.
     pub fn all_rows(&self, version: &Version) -> BoxStream<'static, Result<PackedRows, TableError>> {
         let (loader, schema) = (self.loader.clone(), Arc::clone(&version.0.schema));
         stream::iter(clusters(version))
@@ -143,7 +143,7 @@ impl Table {
 
     /// Writes the data files that result from `edits` of `base`. No reader sees them before the commit.
     ///
-    /// `edits` are sorted by user ID, with one edit per user. If `dataset` is not the declaration of `base`, no row of `base` is kept: the
+    /// `edits` are sorted by ID, with one edit per row. If `dataset` is not the declaration of `base`, no row of `base` is kept: the
     /// edits put every row.
     pub async fn stage(&self, base: Option<&Version>, dataset: &Arc<Dataset>, edits: Vec<Edit>) -> Result<Staged, TableError> {
         stage::stage(&self.bucket, self.settings, base, dataset, edits).await

@@ -59,7 +59,7 @@ impl Problem {
                 };
                 format!("{cause}; send the token of this server as `Authorization: Bearer TOKEN`; {hint}")
             }
-            Self::NoSuchUser(row) => row.detail(),
+            Self::NoSuchRow(row) => row.detail(),
             Self::NoImage(file) => file.detail(),
             Self::NoSuchVersion { newest } => {
                 format!("the latest version is {newest}; use min_version and wait to wait for a later one")

@@ -51,7 +51,7 @@ impl Problem {
             Self::HostNotAllowed { .. } => kind(StatusCode::MISDIRECTED_REQUEST, "host-not-allowed", "Host name not allowed"),
             Self::CrossSite => kind(StatusCode::FORBIDDEN, "cross-site", "Cross-site request rejected"),
             Self::BodyTimedOut => kind(StatusCode::REQUEST_TIMEOUT, "body-timed-out", "Body timed out"),
-            Self::NoSuchUser(_) => kind(StatusCode::NOT_FOUND, "no-such-user", "User not found"),
+            Self::NoSuchRow(_) => kind(StatusCode::NOT_FOUND, "no-such-user", "User not found"),
             Self::NoImage(_) => kind(StatusCode::NOT_FOUND, "no-image", "Image not found"),
             Self::NoSuchVersion { .. } | Self::BeforeFirstVersion => kind(StatusCode::NOT_FOUND, "no-such-version", "Version not found"),
             Self::VersionGone => kind(StatusCode::GONE, "version-gone", "Version expired"),

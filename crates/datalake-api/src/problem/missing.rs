@@ -4,8 +4,8 @@ use datalake_core::{
     dataset::{Dataset, FileColumn},
     keys::csv_sources,
     reject::Exclusion,
+    row_id::RowId,
     text::capitalized,
-    user::UserId,
 };
 use datalake_table::memory::snapshot::Snapshot;
 
@@ -66,7 +66,7 @@ impl MissingRow {
 
     /// The row of this ID in a version.
     pub fn of_version(snapshot: &Snapshot, id: &str) -> Self {
-        let keys = UserId::parse(id).map(|id| csv_sources(snapshot.dataset(), &id)).unwrap_or_default();
+        let keys = RowId::parse(id).map(|id| csv_sources(snapshot.dataset(), &id)).unwrap_or_default();
         let rejects = snapshot.rejects();
         // The rejects are ordered by their keys.
         let is_rejected = |key: &String| {

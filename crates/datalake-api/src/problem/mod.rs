@@ -91,7 +91,7 @@ pub enum Problem {
     /// The body did not arrive in time.
     BodyTimedOut,
     /// The table has no such row.
-    NoSuchUser(MissingRow),
+    NoSuchRow(MissingRow),
     /// The row does not have the file, or the file has changed since the version linked it.
     NoImage(MissingFile),
     /// The version does not exist yet.
@@ -208,7 +208,7 @@ impl Problem {
     /// The title of the kind of problem, in the words of the dataset.
     pub fn title(&self) -> String {
         match self {
-            Self::NoSuchUser(row) => row.title(),
+            Self::NoSuchRow(row) => row.title(),
             Self::NoImage(file) => file.title(),
             _ => self.kind().title.to_owned(),
         }

@@ -5,11 +5,7 @@
 
 use std::fmt;
 
-use datalake_core::{
-    query::error::QueryError,
-    query::time,
-    user::{Day, UserId},
-};
+use datalake_core::{calendar::Day, query::error::QueryError, query::time, row_id::RowId};
 use datalake_table::delta::version::Version;
 
 use crate::{
@@ -30,12 +26,12 @@ pub struct Cursor {
     pub day: Day,
     list_digest: String,
     /// The last row of the previous page.
-    pub user_id: UserId,
+    pub user_id: RowId,
 }
 
 impl Cursor {
     /// The cursor after the row of `user_id`. `list_identity` identifies the filters and the order.
-    pub fn new(version: &Version, day: Day, list_identity: &str, user_id: UserId) -> Self {
+    pub fn new(version: &Version, day: Day, list_identity: &str, user_id: RowId) -> Self {
         Self {
             version: version.number(),
             version_digest: version_digest(version),
@@ -53,7 +49,7 @@ impl Cursor {
         let (version_digest, day) = (part()?.to_owned(), part()?);
         let day = time::parse_day(CURSOR, day).map_err(|_| invalid_cursor())?;
         let list_digest = part()?.to_owned();
-        let user_id = UserId::parse(part()?).map_err(|_| invalid_cursor())?;
+        let user_id = RowId::parse(part()?).map_err(|_| invalid_cursor())?;
         match parts.next() {
             Some(_) => Err(invalid_cursor()),
             None => Ok(Self {

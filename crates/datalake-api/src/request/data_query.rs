@@ -122,14 +122,14 @@ impl QueryParameters for StatsQuery {
 
 /// The query of `/data/{user_id}`: only the day on which the age is computed.
 #[derive(Debug)]
-pub struct UserQuery {
+pub struct RowRequest {
     /// The parsed query.
     pub query: Query,
     /// Identifies the response: path and parameters. Equal queries have equal texts.
     pub identity: String,
 }
 
-impl QueryParameters for UserQuery {
+impl QueryParameters for RowRequest {
     fn parse(dataset: &Dataset, query: &QueryString, path: &str, others: &[&'static str]) -> Result<Self, QueryError> {
         query.check_with(&["on"], others)?;
         Ok(Self {

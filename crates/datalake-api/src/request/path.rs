@@ -4,7 +4,7 @@ use axum::{
     extract::{FromRef, FromRequestParts, MatchedPath, Path},
     http::request::Parts,
 };
-use datalake_core::{nearest::nearest, query::error::QueryError, user::UserId};
+use datalake_core::{nearest::nearest, query::error::QueryError, row_id::RowId};
 
 use crate::{
     problem::{MissingRow, Problem},
@@ -44,9 +44,9 @@ fn name(parts: &Parts) -> &str {
 
 /// The user that the path names. A name that cannot be an ID is the name of no user.
 #[derive(Debug)]
-pub struct PathUserId(pub UserId);
+pub struct PathRowId(pub RowId);
 
-impl<S: Send + Sync> FromRequestParts<S> for PathUserId
+impl<S: Send + Sync> FromRequestParts<S> for PathRowId
 where
     TableWatch: FromRef<S>,
 {
@@ -54,8 +54,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let PathParameter(user_id) = PathParameter::from_request_parts(parts, state).await?;
-        let missing = || Problem::NoSuchUser(MissingRow::of(&TableWatch::from_ref(state).dataset()));
-        UserId::parse(&user_id).map(Self).map_err(|_| missing())
+        let missing = || Problem::NoSuchRow(MissingRow::of(&TableWatch::from_ref(state).dataset()));
+        RowId::parse(&user_id).map(Self).map_err(|_| missing())
     }
 }
 

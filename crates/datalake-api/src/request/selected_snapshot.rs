@@ -8,12 +8,12 @@ use axum::{
     response::{IntoResponseParts, ResponseParts},
 };
 use datalake_core::{
+    calendar::Day,
     clock::{Clock, whole_seconds},
     query::{
         as_of::{MinVersion, TimeTravel, VersionSelector},
         error::QueryError,
     },
-    user::Day,
 };
 use datalake_http::{client_limits::RequestClient, conditional::Validators};
 use datalake_runs::runs::Runs;

@@ -84,7 +84,7 @@ impl<'a> From<Change<'a>> for ChangeDocument<'a> {
         let Change { before, after } = change;
         Self {
             kind: kind(&change),
-            user_id: after.or(before).map_or("", |row| row.user_id),
+            user_id: after.or(before).map_or("", |row| row.row_id),
             before: before.map(StoredRowDocument),
             after: after.map(StoredRowDocument),
         }

@@ -7,11 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
+    calendar::Ages,
     csv::{self, Escape},
     dataset::Dataset,
     query::{column::Column, error::QueryError},
     row::RowView,
-    user::Ages,
 };
 use utoipa::IntoParams;
 

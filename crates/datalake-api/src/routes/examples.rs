@@ -1,9 +1,9 @@
 //! Example requests, which the index lists and a page links to.
 
 use datalake_core::{
+    calendar::Day,
     dataset::{ColumnType, Dataset},
     query::{column::Column, filter::Filter},
-    user::Day,
 };
 use datalake_table::memory::snapshot::Snapshot;
 use serde::Serialize;
@@ -152,9 +152,9 @@ fn example_row(snapshot: &Snapshot) -> Option<String> {
     let mut first = None;
     for row in snapshot.rows(&all).take(ROWS_MAX) {
         if row.has_file(0) {
-            return Some(row.user_id.to_owned());
+            return Some(row.row_id.to_owned());
         }
-        first.get_or_insert_with(|| row.user_id.to_owned());
+        first.get_or_insert_with(|| row.row_id.to_owned());
     }
     first
 }

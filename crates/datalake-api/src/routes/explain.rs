@@ -13,8 +13,8 @@ use datalake_core::{
     query::column::Column,
     reject::{ExcludedSource, Exclusion, IgnoreCode},
     row::{Provenance, Row, RowView},
+    row_id::RowId,
     run::RunId,
-    user::UserId,
 };
 use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 use crate::{
     limits::requests::StoreReadPermit,
     problem::{MissingRow, Problem, responses::ReadProblems},
-    request::{parameters::NoParameters, path::PathUserId, selected_snapshot::TimeTravelParameters, table_read::TableRead},
+    request::{parameters::NoParameters, path::PathRowId, selected_snapshot::TimeTravelParameters, table_read::TableRead},
     routes::{openapi::dataset_parameters::RowPath, rejects::RejectDocument, row_document::StoredRowDocument},
     snapshots::versions::Versions,
 };
@@ -123,19 +123,19 @@ impl<'a> ObjectDocument<'a> {
 /// The data behind an explanation.
 #[derive(Debug)]
 pub struct Explanation {
-    user_id: UserId,
+    user_id: RowId,
     snapshot: Arc<Snapshot>,
     row: Option<Row>,
 }
 
 impl Explanation {
     /// Loads the row. A problem if the ID has neither a row nor a rejected or ignored source.
-    pub async fn load(user_id: UserId, snapshot: &Arc<Snapshot>, versions: &Versions) -> Result<Self, Problem> {
+    pub async fn load(user_id: RowId, snapshot: &Arc<Snapshot>, versions: &Versions) -> Result<Self, Problem> {
         // A user without a row in memory has none in the store.
         let row = match snapshot.row(user_id.as_str()) {
             Some(_) => versions.row(snapshot.version(), &user_id).await?,
-            None if UserRejects::of(snapshot.dataset(), &user_id, snapshot.rejects()).all.is_empty() => {
-                return Err(Problem::NoSuchUser(MissingRow::of(snapshot.dataset())));
+            None if RowRejects::of(snapshot.dataset(), &user_id, snapshot.rejects()).all.is_empty() => {
+                return Err(Problem::NoSuchRow(MissingRow::of(snapshot.dataset())));
             }
             None => None,
         };
@@ -151,7 +151,7 @@ impl Explanation {
         let Self { user_id, snapshot, row } = self;
         let dataset = snapshot.dataset();
         let (row, current) = (row.as_ref(), snapshot.row(user_id.as_str()));
-        let rejects = UserRejects::of(dataset, user_id, snapshot.rejects());
+        let rejects = RowRejects::of(dataset, user_id, snapshot.rejects());
         let documents = rejects.all.iter().map(|open| OpenRejectDocument {
             reject: RejectDocument::of(dataset, open),
             served: served(dataset, open, current),
@@ -173,14 +173,14 @@ impl Explanation {
 }
 
 /// The rejected and ignored sources of one ID.
-struct UserRejects<'a> {
+struct RowRejects<'a> {
     dataset: &'a Dataset,
     all: Vec<&'a ExcludedSource>,
 }
 
-impl<'a> UserRejects<'a> {
-    fn of(dataset: &'a Dataset, user_id: &UserId, open: &'a [ExcludedSource]) -> Self {
-        let all = open.iter().filter(|open| open.user_id.as_ref() == Some(user_id));
+impl<'a> RowRejects<'a> {
+    fn of(dataset: &'a Dataset, user_id: &RowId, open: &'a [ExcludedSource]) -> Self {
+        let all = open.iter().filter(|open| open.row_id.as_ref() == Some(user_id));
         Self {
             dataset,
             all: all.collect(),
@@ -222,7 +222,7 @@ fn source_kind(dataset: &Dataset, open: &ExcludedSource) -> Option<SourceKind> {
     keys::parse_source(dataset, &open.key).ok().map(|source| source.kind)
 }
 
-fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> String {
+fn summary(user_id: &RowId, row: Option<&Row>, rejects: &RowRejects<'_>) -> String {
     let dataset = rejects.dataset;
     match (row, rejects.rejected(SourceKind::Csv)) {
         (Some(row), None) => {
@@ -263,7 +263,7 @@ fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> St
     }
 }
 
-fn image_status(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> ImageStatusDocument {
+fn image_status(user_id: &RowId, row: Option<&Row>, rejects: &RowRejects<'_>) -> ImageStatusDocument {
     let dataset = rejects.dataset;
     let linked = row.and_then(|row| row.file(0));
     let rejected = rejects.rejected(SourceKind::Image);
@@ -410,7 +410,7 @@ pub fn served<'a>(dataset: &'a Dataset, open: &ExcludedSource, row: Option<RowVi
     )
 )]
 pub(crate) async fn show(
-    PathUserId(user_id): PathUserId,
+    PathRowId(user_id): PathRowId,
     TableRead(NoParameters, read_at): TableRead<NoParameters>,
     _: StoreReadPermit,
     State(versions): State<Versions>,

@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use datalake_core::{run::RunId, user::UserId};
+use datalake_core::{row_id::RowId, run::RunId};
 use datalake_table::{
     delta::history::{Reach, RowHistory, RowState},
     memory::snapshot::Snapshot,
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use crate::{
     limits::requests::StoreReadPermit,
     problem::{MissingRow, Problem, responses::ReadProblems},
-    request::{parameters::NoParameters, path::PathUserId, selected_snapshot::NewestVersionParameters, table_read::NewestRead},
+    request::{parameters::NoParameters, path::PathRowId, selected_snapshot::NewestVersionParameters, table_read::NewestRead},
     routes::{openapi::dataset_parameters::RowPath, row_document::StoredRowDocument},
     snapshots::versions::Versions,
 };
@@ -71,7 +71,7 @@ pub struct StateDocument<'a> {
 
 impl<'a> HistoryDocument<'a> {
     /// The document with the states of the row, latest first.
-    pub fn new(user_id: &'a UserId, history: &'a RowHistory) -> Self {
+    pub fn new(user_id: &'a RowId, history: &'a RowHistory) -> Self {
         let complete = history.reach == Reach::Whole;
         let older = history.states.iter().skip(1).map(Some).chain([None]);
         let states = history.states.iter().zip(older);
@@ -135,7 +135,7 @@ impl<'a> StateDocument<'a> {
     )
 )]
 pub(crate) async fn show(
-    PathUserId(user_id): PathUserId,
+    PathRowId(user_id): PathRowId,
     NewestRead(NoParameters, read_at): NewestRead<NoParameters>,
     _: StoreReadPermit,
     State(versions): State<Versions>,
@@ -145,10 +145,10 @@ pub(crate) async fn show(
 }
 
 /// The history of the row, up to a version. A problem if no version that was read has it.
-pub async fn load(user_id: &UserId, newest: &Snapshot, versions: &Versions) -> Result<RowHistory, Problem> {
+pub async fn load(user_id: &RowId, newest: &Snapshot, versions: &Versions) -> Result<RowHistory, Problem> {
     let history = versions.history(newest.version(), user_id).await?;
     match history.states.as_slice() {
-        [] => Err(Problem::NoSuchUser(MissingRow::of_version(newest, user_id.as_str()))),
+        [] => Err(Problem::NoSuchRow(MissingRow::of_version(newest, user_id.as_str()))),
         _ => Ok(history),
     }
 }

@@ -11,7 +11,7 @@ use datalake_core::{
     dataset::Dataset,
     query::error::QueryError,
     reject::{ExcludedSource, Exclusion, ExclusionKind},
-    user::UserId,
+    row_id::RowId,
 };
 use datalake_table::delta::version::Version;
 use serde::Serialize;
@@ -115,7 +115,7 @@ impl<'a> RejectDocument<'a> {
         let reason = open.reason(dataset).into_owned();
         Self {
             key: &open.key,
-            user_id: open.user_id.as_ref().map(UserId::as_str),
+            user_id: open.row_id.as_ref().map(RowId::as_str),
             code: open.exclusion.code(),
             kind: open.kind().as_str(),
             column_name: reject.and_then(|reject| reject.column_name.as_deref()),

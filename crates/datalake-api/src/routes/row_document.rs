@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use datalake_core::{
+    calendar::{Ages, Day},
     dataset::{Dataset, ValueRef},
     query::column::Column,
     row::{Cell, Row, RowView},
-    user::{Ages, Day},
 };
 use serde::{Serialize, Serializer};
 use utoipa::{

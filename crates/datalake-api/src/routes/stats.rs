@@ -9,9 +9,9 @@ use axum::{
 };
 use bytes::Bytes;
 use datalake_core::{
+    calendar::Day,
     dataset::{Dataset, Value},
     query::Query,
-    user::Day,
 };
 use datalake_table::memory::statistics::{ColumnStatistics, Statistics};
 use serde::{Serialize, Serializer, ser::SerializeMap};

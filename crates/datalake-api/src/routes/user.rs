@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
-use datalake_core::{dataset::FileType, row::RowView, user::UserId};
+use datalake_core::{dataset::FileType, row::RowView, row_id::RowId};
 use datalake_http::conditional::Validators;
 use datalake_store::bucket::{Etag, ObjectMeta};
 use datalake_table::memory::snapshot::Snapshot;
@@ -22,7 +22,7 @@ use crate::{
         responses::{ConditionalResponses, NewestReadProblems, ReadProblems},
     },
     request::{
-        data_query::UserQuery,
+        data_query::RowRequest,
         parameters::NoParameters,
         path::{PathFile, PathParameter},
         selected_snapshot::{NewestVersionParameters, SelectedSnapshot, TimeTravelParameters},
@@ -66,7 +66,7 @@ const NO_SNIFF: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, Hea
 )]
 pub(crate) async fn show_row(
     PathParameter(user_id): PathParameter,
-    TableRead(UserQuery { query, identity }, read_at): TableRead<UserQuery>,
+    TableRead(RowRequest { query, identity }, read_at): TableRead<RowRequest>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let row = row_of(&read_at.snapshot, &user_id)?;
@@ -185,7 +185,7 @@ impl FileResponder {
 
     /// The ETag of the file that the row links. It is not in memory.
     async fn recorded_etag(&self, file: usize, user_id: &str, snapshot: &Snapshot) -> Result<Option<Etag>, Problem> {
-        let Ok(user_id) = UserId::parse(user_id) else {
+        let Ok(user_id) = RowId::parse(user_id) else {
             return Ok(None);
         };
         let row = self.versions.row(snapshot.version(), &user_id).await?;
@@ -196,7 +196,7 @@ impl FileResponder {
 
 fn row_of<'a>(snapshot: &'a Snapshot, user_id: &str) -> Result<RowView<'a>, Problem> {
     let row = snapshot.row(user_id);
-    row.ok_or_else(|| Problem::NoSuchUser(MissingRow::of_version(snapshot, user_id)))
+    row.ok_or_else(|| Problem::NoSuchRow(MissingRow::of_version(snapshot, user_id)))
 }
 
 /// A digest of the store's ETag identifies the bytes, and reveals nothing else about the store.

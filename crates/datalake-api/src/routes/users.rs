@@ -9,10 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
+    calendar::Ages,
     count::{count, to_usize},
     csv::Escape,
     query::{column::Column, error::QueryError},
-    user::Ages,
 };
 use datalake_http::{
     accept::Accept,

@@ -1,6 +1,6 @@
 //! Rows as JSON by column, in the layout of pandas: `{"a":{"0":"x","1":"y"},"b":{…}}`.
 
-use datalake_core::{query::column::Column, user::Ages};
+use datalake_core::{calendar::Ages, query::column::Column};
 use datalake_table::memory::row_cursor::RowCursor;
 
 use crate::rows::text::write_value;

@@ -12,9 +12,9 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use datalake_core::{
+    calendar::Ages,
     count::{count, to_usize},
     query::column::Column,
-    user::Ages,
 };
 use datalake_table::memory::export;
 use futures_util::{StreamExt, stream};

@@ -2,11 +2,7 @@
 
 use std::{num::NonZeroU16, sync::Arc};
 
-use datalake_core::{
-    count::to_usize,
-    query::filter::Selection,
-    user::{Day, UserId},
-};
+use datalake_core::{calendar::Day, count::to_usize, query::filter::Selection, row_id::RowId};
 use datalake_table::memory::{
     row_cursor::{self, Page, PreviousPage, RowCursor},
     snapshot::Snapshot,
@@ -147,7 +143,7 @@ impl RowQuery {
 
     /// The URL of the page that starts after this row. None for an ID that no cursor can contain, which only another engine can have written.
     fn page_after(&self, user_id: &str) -> Option<String> {
-        let user_id = UserId::parse(user_id).ok()?;
+        let user_id = RowId::parse(user_id).ok()?;
         let cursor = Cursor::new(self.snapshot.version(), self.day, &self.data_query.list_identity, user_id);
         Some(self.data_query.page_after(&cursor))
     }

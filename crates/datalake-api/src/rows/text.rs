@@ -3,11 +3,11 @@
 use std::io::Write as _;
 
 use datalake_core::{
+    calendar::Ages,
     csv::{self, Escape},
     dataset::ValueRef,
     query::column::Column,
     row::{Cell, RowView},
-    user::Ages,
 };
 use datalake_table::memory::row_cursor::{CursorPosition, RowCursor};
 

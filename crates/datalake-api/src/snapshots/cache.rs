@@ -222,8 +222,8 @@ mod tests {
     use datalake_core::{
         dataset::{Dataset, Value},
         row::{Provenance, Row},
+        row_id::RowId,
         run::{Counts, RunId, RunMode},
-        user::UserId,
     };
     use datalake_store::memory::MemoryBucket;
     use datalake_table::{
@@ -239,7 +239,7 @@ mod tests {
         let run_id = RunId::parse("run-1").unwrap();
         let edit = |number: u8| {
             Edit::Put(Row {
-                user_id: UserId::parse(&number.to_string()).unwrap(),
+                row_id: RowId::parse(&number.to_string()).unwrap(),
                 values: [
                     Some(Value::Text(first_name.into())),
                     Some(Value::Text("Last".into())),

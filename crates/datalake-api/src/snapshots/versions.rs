@@ -4,7 +4,7 @@
 
 use std::{ops::RangeInclusive, sync::Arc};
 
-use datalake_core::{count::count, error_chain::error_chain, query::as_of::VersionSelector, row::Row, user::UserId};
+use datalake_core::{count::count, error_chain::error_chain, query::as_of::VersionSelector, row::Row, row_id::RowId};
 use datalake_store::error::StoreError;
 use datalake_table::{
     delta::{
@@ -118,7 +118,7 @@ impl Versions {
     }
 
     /// The history of the user's row, up to the version `newest`.
-    pub async fn history(&self, newest: &Version, user_id: &UserId) -> Result<RowHistory, VersionError> {
+    pub async fn history(&self, newest: &Version, user_id: &RowId) -> Result<RowHistory, VersionError> {
         let _permit = acquire(&self.cache().row_reads).await;
         let table = self.watch.table();
         let history = table.history(newest, user_id).await.map_err(|error| to_error(&error))?;
@@ -130,7 +130,7 @@ impl Versions {
     }
 
     /// The user's row in a version, with its provenance.
-    pub async fn row(&self, version: &Version, user_id: &UserId) -> Result<Option<Row>, VersionError> {
+    pub async fn row(&self, version: &Version, user_id: &RowId) -> Result<Option<Row>, VersionError> {
         let _permit = acquire(&self.cache().row_reads).await;
         let rows = self.watch.table().rows_of(version, std::slice::from_ref(user_id)).await;
         Ok(rows.map_err(|error| to_error(&error))?.remove(user_id))

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{query::time, user::Day};
+use crate::{calendar::Day, query::time};
 
 /// A day as `YYYY-MM-DD`.
 pub(crate) fn parse_day(text: &str) -> Option<Day> {

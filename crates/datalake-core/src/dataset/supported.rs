@@ -1,7 +1,7 @@
 //! The datasets that this version of the product can run.
 
 use super::{ColumnType, Compression, Dataset, SourceFormat};
-use crate::{keys, user::UserId};
+use crate::{keys, row_id::RowId};
 
 /// A part of a valid declaration that this version of the product does not implement.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +12,7 @@ pub struct UnsupportedDataset {
 }
 
 impl Dataset {
-    /// Fails for what runs do not support yet: formats other than CSV, composite IDs, other IDs than those of [`UserId`], more than one file
+    /// Fails for what runs do not support yet: formats other than CSV, composite IDs, other IDs than those of [`RowId`], more than one file
     /// per row, and keys outside [`keys::SOURCES`].
     pub fn check_supported(&self) -> Result<(), UnsupportedDataset> {
         let unsupported = |found: String, expected| Err(UnsupportedDataset { found, expected });
@@ -46,7 +46,7 @@ impl Dataset {
                 "use a regular expression for these characters, like {id:[0-9]{4}}",
             );
         }
-        if !placeholder.fits(UserId::BYTES_MAX) {
+        if !placeholder.fits(RowId::BYTES_MAX) {
             return unsupported(
                 of_ids("an ID of more than 64 characters"),
                 "use a regular expression for at most 64 characters, like {id:[0-9]{1,64}}",

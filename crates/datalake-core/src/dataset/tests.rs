@@ -6,7 +6,6 @@ mod errors;
 use proptest::prelude::*;
 
 use super::*;
-use crate::user::BirthTimestamp;
 
 #[track_caller]
 fn dataset(text: &str) -> Dataset {
@@ -20,13 +19,13 @@ fn users_are_the_default() {
     assert_eq!((users.format(), users.compression()), (SourceFormat::Csv, Compression::Plain));
     let names: Vec<_> = users.column_names().map(Name::as_str).collect();
     assert_eq!(names, ["user_id", "first_name", "last_name", "birthts", "img_path", "age"]);
-    let [user_id, first_name, _, birthts] = users.columns() else {
+    let [row_id, first_name, _, birthts] = users.columns() else {
         panic!("{users:?}")
     };
-    assert_eq!((&user_id.origin, user_id.column_type), (&Origin::Key(0), ColumnType::String));
+    assert_eq!((&row_id.origin, row_id.column_type), (&Origin::Key(0), ColumnType::String));
     assert_eq!(first_name.constraints, Constraints::default());
     assert_eq!(birthts.column_type, ColumnType::EpochMs);
-    assert_eq!(birthts.constraints.minimum, Some(Value::EpochMs(BirthTimestamp::EARLIEST.as_ms())));
+    assert_eq!(birthts.constraints.minimum, Some(Value::EpochMs(-3_786_825_600_000)));
     assert_eq!(
         birthts.constraints.maximum,
         Some(Maximum::FromRun(jiff::SignedDuration::from_hours(24)))

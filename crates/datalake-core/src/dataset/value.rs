@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::user::{BirthTimestamp, Day};
+use crate::calendar::Day;
 
 /// The type of a column. The names are those of the Data Package *Table Schema*, apart from the two that count from 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -229,12 +229,11 @@ impl ValueRef<'_> {
     /// The UTC day of a date or an instant; none for other values, and for instants outside of the calendar.
     #[inline]
     pub fn day(self) -> Option<Day> {
-        let of_ms = |ms: i64| BirthTimestamp::from_ms(ms).map(BirthTimestamp::day);
         match self {
             Self::Date(day) => Some(day),
-            Self::DateTime(microseconds) => of_ms(microseconds.div_euclid(1_000)),
-            Self::EpochMs(milliseconds) => of_ms(milliseconds),
-            Self::EpochS(seconds) => of_ms(seconds.checked_mul(1_000)?),
+            Self::DateTime(microseconds) => Day::from_ms(microseconds.div_euclid(1_000)),
+            Self::EpochMs(milliseconds) => Day::from_ms(milliseconds),
+            Self::EpochS(seconds) => Day::from_ms(seconds.checked_mul(1_000)?),
             Self::Text(_) | Self::Integer(_) | Self::Number(_) | Self::Boolean(_) => None,
         }
     }

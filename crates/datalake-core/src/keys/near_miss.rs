@@ -4,8 +4,8 @@ use super::{SOURCES, SourceKind, parse_source, source};
 use crate::{
     dataset::{Dataset, KeyPattern},
     reject::IgnoreCode,
+    row_id::RowId,
     text,
-    user::UserId,
 };
 
 /// How a name differs from the nearest name of a source.
@@ -26,9 +26,9 @@ pub enum NameDifference {
 /// The source that an ignored name was probably meant to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NearMiss {
-    /// The user whose source it would be.
-    pub user_id: UserId,
-    /// Which of the user's sources it would be.
+    /// The row whose source it would be.
+    pub row_id: RowId,
+    /// Which of the row's sources it would be.
     pub kind: SourceKind,
     /// The key that the source would have.
     pub key: String,
@@ -62,9 +62,9 @@ pub(crate) fn near_miss(dataset: &Dataset, name: &str) -> Option<NearMiss> {
         };
         let key = source(&format!("{stem}.{extension}"));
         // A name that would itself be ignored is not a correction.
-        let user_id = parse_source(dataset, &key).ok()?.user_id;
+        let row_id = parse_source(dataset, &key).ok()?.row_id;
         Some(NearMiss {
-            user_id,
+            row_id,
             kind,
             key,
             difference,
@@ -113,11 +113,11 @@ fn extension_of(pattern: &KeyPattern) -> Option<&str> {
     end.strip_prefix('.')
 }
 
-/// The user whose source an object is, or was probably meant to be.
-pub fn user_of(dataset: &Dataset, key: &str) -> Option<UserId> {
+/// The row whose source an object is, or was probably meant to be.
+pub fn user_of(dataset: &Dataset, key: &str) -> Option<RowId> {
     match parse_source(dataset, key) {
-        Ok(source) => Some(source.user_id),
-        Err(_) => near_miss_of(dataset, key).map(|near| near.user_id),
+        Ok(source) => Some(source.row_id),
+        Err(_) => near_miss_of(dataset, key).map(|near| near.row_id),
     }
 }
 

@@ -8,7 +8,7 @@ use super::SOURCES;
 use crate::{
     dataset::{Dataset, KeyMismatch, KeyRole},
     reject::IgnoreCode,
-    user::UserId,
+    row_id::RowId,
 };
 
 /// The kinds of objects that a row is read from.
@@ -29,12 +29,12 @@ pub enum ExtensionCase {
     Upper,
 }
 
-/// A key under `src-data/` that names a user's source.
+/// A key under `src-data/` that names a row's source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceKey {
-    /// The user.
-    pub user_id: UserId,
-    /// Which of the user's sources it is.
+    /// The ID of the row.
+    pub row_id: RowId,
+    /// Which of the row's sources it is.
     pub kind: SourceKind,
     /// The case of its extension.
     pub extension_case: ExtensionCase,
@@ -94,11 +94,7 @@ pub fn parse_source(dataset: &Dataset, key: &str) -> Result<SourceKey, IgnoreCod
         KeyMismatch::InvalidValue => IgnoreCode::BadId,
         KeyMismatch::OtherFolder | KeyMismatch::Nested | KeyMismatch::OtherName => IgnoreCode::UnknownKind,
     })?;
-    let user_id = found
-        .values
-        .first()
-        .and_then(|id| UserId::parse(id).ok())
-        .ok_or(IgnoreCode::BadId)?;
+    let row_id = found.values.first().and_then(|id| RowId::parse(id).ok()).ok_or(IgnoreCode::BadId)?;
     let kind = match role {
         KeyRole::Source => SourceKind::Csv,
         KeyRole::File(_) => SourceKind::Image,
@@ -108,7 +104,7 @@ pub fn parse_source(dataset: &Dataset, key: &str) -> Result<SourceKey, IgnoreCod
         false => ExtensionCase::Lower,
     };
     Ok(SourceKey {
-        user_id,
+        row_id,
         kind,
         extension_case,
     })
@@ -120,27 +116,27 @@ pub fn source(name: &str) -> String {
 }
 
 /// The keys that the source of a row can have. If several exist, the first one is the source.
-pub fn csv_sources(dataset: &Dataset, user_id: &UserId) -> Vec<String> {
-    dataset.key().spellings(user_id.as_str())
+pub fn csv_sources(dataset: &Dataset, row_id: &RowId) -> Vec<String> {
+    dataset.key().spellings(row_id.as_str())
 }
 
 /// The keys that the file of a row can have. If several exist, the first one is the file. Empty if the dataset declares no file.
-pub fn image_sources(dataset: &Dataset, user_id: &UserId) -> Vec<String> {
+pub fn image_sources(dataset: &Dataset, row_id: &RowId) -> Vec<String> {
     let file = dataset.files().first();
-    file.map(|file| file.key.spellings(user_id.as_str())).unwrap_or_default()
+    file.map(|file| file.key.spellings(row_id.as_str())).unwrap_or_default()
 }
 
 /// The last key that an object of the row can have: after it, a listing in key order contains no more objects of the row.
-pub(crate) fn last_source(dataset: &Dataset, user_id: &UserId) -> String {
+pub(crate) fn last_source(dataset: &Dataset, row_id: &RowId) -> String {
     let patterns = [dataset.key()].into_iter().chain(dataset.files().iter().map(|file| &file.key));
-    let keys = patterns.map(|pattern| pattern.key_of_id(user_id.as_str()));
+    let keys = patterns.map(|pattern| pattern.key_of_id(row_id.as_str()));
     let last = keys.max_by(|left, right| left[2].cmp(right[2]));
     last.map(|parts| parts.concat()).unwrap_or_default()
 }
 
 /// A key that no object of this row, or of a row with a greater ID, precedes.
-pub(crate) fn first_source_from(dataset: &Dataset, user_id: &UserId) -> String {
-    let [before, id, _] = dataset.key().key_of_id(user_id.as_str());
+pub(crate) fn first_source_from(dataset: &Dataset, row_id: &RowId) -> String {
+    let [before, id, _] = dataset.key().key_of_id(row_id.as_str());
     [before, id].concat()
 }
 

@@ -90,7 +90,7 @@ pub fn store_check(identity: &str) -> String {
 /// The prefix of the keys under which runs record which image copies they change.
 pub const IMAGE_INTENTS: &str = "processed_data/users/_ingest/images-";
 
-/// The users whose image copies a run changes, recorded until the copies are reconciled. `unique` is a UUID: processes may share a run ID.
+/// The rows whose image copies a run changes, recorded until the copies are reconciled. `unique` is a UUID: processes may share a run ID.
 pub fn image_intent(run_id: &RunId, unique: &str) -> String {
     format!("{IMAGE_INTENTS}{run_id}.{unique}.json")
 }

@@ -4,10 +4,10 @@ use super::*;
 
 #[test]
 fn image_and_report_keys_round_trip() {
-    let user_id = UserId::parse("a.b").unwrap();
+    let row_id = RowId::parse("a.b").unwrap();
     assert_eq!(
-        parse_image(Dataset::users(), &image(Dataset::users(), user_id.as_str())),
-        Some(user_id)
+        parse_image(Dataset::users(), &image(Dataset::users(), row_id.as_str())),
+        Some(row_id)
     );
     assert_eq!(parse_image(Dataset::users(), "processed_data/images/a b.png"), None);
     let run_id = RunId::parse("run-1").unwrap();

@@ -7,9 +7,9 @@ use crate::text::grouped;
 pub struct ListingStats {
     /// Listed objects without the folder marker.
     pub listed: u64,
-    /// Users known before the run, by a row or by a rejected CSV.
+    /// Rows known before the run, by a row or by a rejected CSV.
     pub known: u64,
-    /// Known users whose CSV no longer exists.
+    /// Known rows whose CSV no longer exists.
     pub gone: u64,
 }
 
@@ -19,18 +19,18 @@ pub struct ListingStats {
 pub enum GuardError {
     /// No object is stored under `src-data/`.
     EmptyListing,
-    /// Too many known users have no CSV.
+    /// Too many known rows have no CSV.
     MassDeletion {
-        /// Users without a CSV.
+        /// Rows without a CSV.
         gone: u64,
-        /// Users known before the run.
+        /// Rows known before the run.
         known: u64,
     },
-    /// The run would remove a different set of users than the one that was allowed.
+    /// The run would remove a different set of rows than the one that was allowed.
     OtherDeletions {
-        /// Users without a CSV.
+        /// Rows without a CSV.
         gone: u64,
-        /// Users known before the run.
+        /// Rows known before the run.
         known: u64,
     },
     /// Too many sources are rejected.
@@ -112,23 +112,23 @@ impl GuardError {
 /// The rows of the default dataset.
 const USERS: &str = "users";
 
-/// The number of users that one run may remove, regardless of their share.
+/// The number of rows that one run may remove, regardless of their share.
 const GONE_MAX: u64 = 10;
 
-/// The share of the known users that one run may remove, regardless of their number.
+/// The share of the known rows that one run may remove, regardless of their number.
 const GONE_PERCENT_MAX: u64 = 20;
 
 /// Whether the guard against mass deletion is active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeletionGuard {
-    /// A run with an empty listing, or without the CSVs of over 20 % and over 10 of the known users, changes nothing.
+    /// A run with an empty listing, or without the CSVs of over 20 % and over 10 of the known rows, changes nothing.
     #[default]
     On,
     /// The operator has stated that the sources are meant to be removed.
     Off,
 }
 
-/// Fails if the listing is empty, or lacks over 20 % and over 10 of the known users, or all of them if there are at most 10.
+/// Fails if the listing is empty, or lacks over 20 % and over 10 of the known rows, or all of them if there are at most 10.
 pub fn guard_deletions(stats: ListingStats, guard: DeletionGuard) -> Result<(), GuardError> {
     let ListingStats { listed, known, gone } = stats;
     match guard {

@@ -1,25 +1,25 @@
-//! The common order of a listing and of the recorded users, so that both can be merged as streams.
+//! The common order of a listing and of the recorded rows, so that both can be merged as streams.
 //!
-//! Listings are in key order and the table is in the order of user IDs, and these differ: `a-b.csv` < `a.csv`, but `a` < `a-b`. Both are
-//! therefore brought into the order of the last key that a user's sources can have, `src-data/{user_id}.png`. Every user between the first
-//! possible key of a user and that last one has an ID that begins with the user's ID. At most [`UserId::BYTES_MAX`] users are therefore
+//! Listings are in key order and the table is in the order of IDs, and these differ: `a-b.csv` < `a.csv`, but `a` < `a-b`. Both are
+//! therefore brought into the order of the last key that a row's sources can have, `src-data/{user_id}.png`. Every row between the first
+//! possible key of a row and that last one has an ID that begins with the row's ID. At most [`RowId::BYTES_MAX`] rows are therefore
 //! pending at any time, and memory does not grow with the number of sources.
 
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
-use super::{RecordedUser, SourceObject, UserSources};
+use super::{RecordedRow, RowSources, SourceObject};
 use crate::{
     dataset::Dataset,
     keys::{self, SourceKind},
     reject::IgnoreCode,
-    user::UserId,
+    row_id::RowId,
 };
 
 /// One result of grouping a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListingEntry {
-    /// A user's sources.
-    User(UserSources),
+    /// The sources of a row.
+    Row(RowSources),
     /// An object that is not a source.
     Ignored(SourceObject, IgnoreCode),
 }
@@ -36,21 +36,21 @@ pub struct OutOfOrder {
     pub previous: String,
 }
 
-/// Groups the objects of a listing by user, and returns the users in the common order.
+/// Groups the objects of a listing by row, and returns the rows in the common order.
 #[derive(Debug)]
 pub struct SourceGrouper {
     dataset: Arc<Dataset>,
-    /// By the last key that the user's sources can have.
-    pending: BTreeMap<String, PendingUser>,
+    /// By the last key that the row's sources can have.
+    pending: BTreeMap<String, PendingRow>,
     /// The key of the last source, to detect a listing that is out of order. Ignored objects are not checked, because names that are not UTF-8
     /// have no defined order.
     previous: Option<Box<str>>,
 }
 
-/// A user whose next source may still be listed.
+/// A row whose next source may still be listed.
 #[derive(Debug)]
-struct PendingUser {
-    user_id: UserId,
+struct PendingRow {
+    row_id: RowId,
     csv: Option<SourceObject>,
     image: Option<SourceObject>,
 }
@@ -67,7 +67,7 @@ impl SourceGrouper {
 
     /// Adds the next object of the listing, and appends to `out` the entries that are complete.
     pub fn push(&mut self, object: SourceObject, out: &mut Vec<ListingEntry>) -> Result<(), OutOfOrder> {
-        // The marker of the folder itself concerns no user.
+        // The marker of the folder itself concerns no row.
         if &*object.key == keys::SOURCES {
             return Ok(());
         }
@@ -91,9 +91,9 @@ impl SourceGrouper {
         {
             first.remove().complete(out);
         }
-        let last_key = keys::last_source(&self.dataset, &source.user_id);
-        let pending = self.pending.entry(last_key).or_insert_with(|| PendingUser {
-            user_id: source.user_id,
+        let last_key = keys::last_source(&self.dataset, &source.row_id);
+        let pending = self.pending.entry(last_key).or_insert_with(|| PendingRow {
+            row_id: source.row_id,
             csv: None,
             image: None,
         });
@@ -116,11 +116,11 @@ impl SourceGrouper {
     }
 }
 
-impl PendingUser {
+impl PendingRow {
     fn complete(self, out: &mut Vec<ListingEntry>) {
         match (self.csv, self.image) {
-            (Some(csv), image) => out.push(ListingEntry::User(UserSources {
-                user_id: self.user_id,
+            (Some(csv), image) => out.push(ListingEntry::Row(RowSources {
+                row_id: self.row_id,
                 csv,
                 image,
             })),
@@ -130,12 +130,12 @@ impl PendingUser {
     }
 }
 
-/// Reorders recorded users from the order of their IDs to the common order.
+/// Reorders recorded rows from the order of their IDs to the common order.
 #[derive(Debug)]
 pub struct KeyOrder {
     dataset: Arc<Dataset>,
-    /// By the last key that the user's sources can have.
-    pending: BTreeMap<String, RecordedUser>,
+    /// By the last key that the row's sources can have.
+    pending: BTreeMap<String, RecordedRow>,
 }
 
 impl KeyOrder {
@@ -147,25 +147,25 @@ impl KeyOrder {
         }
     }
 
-    /// Adds the next user in the byte order of IDs, and appends to `out` the users that no later user can precede.
-    pub fn push(&mut self, user: RecordedUser, out: &mut Vec<RecordedUser>) {
-        let first_key = keys::first_source_from(&self.dataset, &user.user_id);
+    /// Adds the next row in the byte order of IDs, and appends to `out` the rows that no later row can precede.
+    pub fn push(&mut self, row: RecordedRow, out: &mut Vec<RecordedRow>) {
+        let first_key = keys::first_source_from(&self.dataset, &row.row_id);
         while let Some(first) = self.pending.first_entry()
             && *first.key() <= first_key
         {
             out.push(first.remove());
         }
-        self.pending.insert(keys::last_source(&self.dataset, &user.user_id), user);
+        self.pending.insert(keys::last_source(&self.dataset, &row.row_id), row);
     }
 
-    /// Appends the remaining users to `out` after the last one.
-    pub fn finish(self, out: &mut Vec<RecordedUser>) {
+    /// Appends the remaining rows to `out` after the last one.
+    pub fn finish(self, out: &mut Vec<RecordedRow>) {
         out.extend(self.pending.into_values());
     }
 }
 
-/// Compares the next users of two streams that are in the common order.
-pub fn compare_key_order(dataset: &Dataset, listed: &UserId, recorded: &UserId) -> Ordering {
+/// Compares the next rows of two streams that are in the common order.
+pub fn compare_key_order(dataset: &Dataset, listed: &RowId, recorded: &RowId) -> Ordering {
     keys::last_source(dataset, listed).cmp(&keys::last_source(dataset, recorded))
 }
 

@@ -3,8 +3,8 @@
 use super::*;
 use crate::keys;
 
-pub(super) fn user(id: &str) -> UserId {
-    UserId::parse(id).unwrap()
+pub(super) fn user(id: &str) -> RowId {
+    RowId::parse(id).unwrap()
 }
 
 pub(super) fn object(name: &str, etag: &str) -> SourceObject {
@@ -16,14 +16,14 @@ pub(super) fn object(name: &str, etag: &str) -> SourceObject {
     }
 }
 
-pub(super) fn recorded(has_row: bool, csv: Option<&str>, image: Option<&str>) -> RecordedUser {
+pub(super) fn recorded(has_row: bool, csv: Option<&str>, image: Option<&str>) -> RecordedRow {
     let version = |etag: &str| SourceVersion {
         key: None,
         etag: etag.into(),
         size: 1,
     };
-    RecordedUser {
-        user_id: user("1"),
+    RecordedRow {
+        row_id: user("1"),
         has_row,
         csv: csv.map(version),
         image: image.map(version),
@@ -31,9 +31,9 @@ pub(super) fn recorded(has_row: bool, csv: Option<&str>, image: Option<&str>) ->
     }
 }
 
-fn listed(csv: &str, image: Option<&str>) -> UserSources {
-    UserSources {
-        user_id: user("1"),
+fn listed(csv: &str, image: Option<&str>) -> RowSources {
+    RowSources {
+        row_id: user("1"),
         csv: object("1.csv", csv),
         image: image.map(|etag| object("1.png", etag)),
     }
@@ -41,7 +41,7 @@ fn listed(csv: &str, image: Option<&str>) -> UserSources {
 
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "cases are values")]
-fn check_change(sources: Option<UserSources>, recorded: Option<RecordedUser>, mode: RunMode, expected: Option<[&str; 2]>) {
+fn check_change(sources: Option<RowSources>, recorded: Option<RecordedRow>, mode: RunMode, expected: Option<[&str; 2]>) {
     let name = |change: &SourceChange| match change {
         SourceChange::Unchanged => "unchanged",
         SourceChange::Read(_) => "read",

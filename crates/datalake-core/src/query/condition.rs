@@ -9,11 +9,11 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use self::values::{integer, list, number};
 use crate::{
+    calendar::Ages,
     dataset::{ColumnType, Dataset, ValueRef},
     nearest::nearest,
     query::{column::Column, error::QueryError, filter::FileFilter, search::Search},
     row::{Cell, RowView},
-    user::Ages,
 };
 
 /// The operator of a condition: the part of the parameter name after the column and two underscores.

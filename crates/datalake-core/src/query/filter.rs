@@ -3,13 +3,13 @@
 use std::ops::RangeInclusive;
 
 use crate::{
+    calendar::{Ages, Day, last_birth_day},
     dataset::Dataset,
     query::{
         column::Column,
         condition::{Comparison, Condition},
     },
     row::RowView,
-    user::{Ages, Day, last_birth_day},
 };
 
 /// A bound of completed years. With and without a value it means different things, so these are different variants.
@@ -110,20 +110,20 @@ impl Selection {
         self.matches_counted(day, || row.has_file(0)) && self.matches_values(row)
     }
 
-    /// The lower bound of the user IDs of matching rows, if any.
+    /// The lower bound of the IDs of matching rows, if any.
     pub fn least_user_id(&self) -> Option<&str> {
         let bounds = self.conditions.iter().filter_map(Condition::on_user_id);
         let least =
             bounds.filter(|(comparison, _)| matches!(comparison, Comparison::Equal | Comparison::Greater | Comparison::GreaterOrEqual));
-        least.map(|(_, user_id)| user_id).max()
+        least.map(|(_, row_id)| row_id).max()
     }
 
-    /// The upper bound of the user IDs of matching rows, if any.
+    /// The upper bound of the IDs of matching rows, if any.
     pub fn greatest_user_id(&self) -> Option<&str> {
         let bounds = self.conditions.iter().filter_map(Condition::on_user_id);
         let greatest =
             bounds.filter(|(comparison, _)| matches!(comparison, Comparison::Equal | Comparison::Less | Comparison::LessOrEqual));
-        greatest.map(|(_, user_id)| user_id).min()
+        greatest.map(|(_, row_id)| row_id).min()
     }
 
     /// Whether every row between the lower and the upper bound matches. The rows at the bounds themselves may not match.
@@ -141,7 +141,7 @@ fn are_bounds_of_ids(conditions: &[Condition]) -> bool {
 }
 
 impl Filter {
-    /// Whether the matching rows are a range of user IDs, so the next one is found without reading others.
+    /// Whether the matching rows are a range of IDs, so the next one is found without reading others.
     pub fn is_range_of_ids(&self) -> bool {
         self.is_uncounted() && self.extremes.is_empty() && are_bounds_of_ids(&self.conditions)
     }
@@ -235,9 +235,9 @@ mod tests {
 
     use super::*;
     use crate::{
+        calendar::{Age, Day},
         dataset::Dataset,
         row::{Row, test_rows::user},
-        user::{Age, BirthTimestamp},
     };
 
     fn rows_of(births: &[(i64, bool)]) -> Vec<Row> {
@@ -309,7 +309,7 @@ mod tests {
             conditions in conditions(),
             on in -30_000..21_000_i64,
         ) {
-            let on = BirthTimestamp::from_ms(on * 86_400_000).unwrap().day();
+            let on = Day::from_ms(on * 86_400_000).unwrap();
             let rows = rows_of(&births);
             let rows: Vec<_> = rows.iter().map(|row| row.view(Dataset::users())).collect();
             let filter = Filter { file: image, years_min, years_max, conditions, ..Filter::default() };
@@ -320,13 +320,13 @@ mod tests {
             let selected: Vec<_> = rows.iter().map(|row| selection.matches(row)).collect();
             prop_assert_eq!(&selected, &matching(&filter, on, &rows));
             for row in rows.iter().filter(|row| selection.matches(row)) {
-                prop_assert!(selection.least_user_id().is_none_or(|least| least <= row.user_id));
-                prop_assert!(selection.greatest_user_id().is_none_or(|greatest| greatest >= row.user_id));
+                prop_assert!(selection.least_user_id().is_none_or(|least| least <= row.row_id));
+                prop_assert!(selection.greatest_user_id().is_none_or(|greatest| greatest >= row.row_id));
             }
             if selection.is_range_of_ids() {
                 let within = |row: &&RowView<'_>| {
-                    selection.least_user_id().is_none_or(|least| least < row.user_id)
-                        && selection.greatest_user_id().is_none_or(|greatest| greatest > row.user_id)
+                    selection.least_user_id().is_none_or(|least| least < row.row_id)
+                        && selection.greatest_user_id().is_none_or(|greatest| greatest > row.row_id)
                 };
                 prop_assert!(rows.iter().filter(within).all(|row| selection.matches(row)));
             }

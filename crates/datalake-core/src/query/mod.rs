@@ -14,6 +14,7 @@ pub mod time;
 use std::num::NonZeroU16;
 
 use crate::{
+    calendar::Day,
     dataset::Dataset,
     nearest::nearest,
     query::time::parse_day,
@@ -25,7 +26,6 @@ use crate::{
         order::Order,
         search::{SEARCH, Search},
     },
-    user::Day,
 };
 
 /// Maximum number of rows of a page: about 2 MB, which a client can process before the connection times out.

@@ -3,11 +3,11 @@
 use std::cmp::{Ordering, Reverse};
 
 use crate::{
+    calendar::Ages,
     dataset::Dataset,
     nearest::nearest,
     query::{column::Column, error::QueryError, search::Search},
     row::{Cell, RowView},
-    user::Ages,
 };
 
 /// The direction of a column in an order.
@@ -89,13 +89,13 @@ impl Order {
         self.search.is_some()
     }
 
-    /// Whether the order depends on the day on which ages are computed. Births in reverse are not equivalent: users born after that day have no
+    /// Whether the order depends on the day on which ages are computed. Births in reverse are not equivalent: rows born after that day have no
     /// age.
     pub fn depends_on_today(&self) -> bool {
         self.depends_on_today
     }
 
-    /// Compares two rows. Different users are never equal.
+    /// Compares two rows. Different rows are never equal.
     pub fn compare(&self, left: &RowView<'_>, right: &RowView<'_>, ages: Ages) -> Ordering {
         let by_search = self.search.as_ref().map_or(Ordering::Equal, |search| {
             Reverse(search.is_prefix(left)).cmp(&Reverse(search.is_prefix(right)))
@@ -104,9 +104,7 @@ impl Order {
             .keys
             .iter()
             .map(|(column, direction)| by_column(*column, *direction, left, right, ages));
-        by_keys
-            .fold(by_search, Ordering::then)
-            .then_with(|| left.user_id.cmp(right.user_id))
+        by_keys.fold(by_search, Ordering::then).then_with(|| left.row_id.cmp(right.row_id))
     }
 }
 
@@ -155,11 +153,11 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::{row::test_rows::user, user::Day};
+    use crate::{calendar::Day, row::test_rows::user};
 
     #[track_caller]
     fn check(order: &str, expected: &str) {
-        let row = |user_id, first_name, years: i64, has_image| user(user_id, [first_name, "Lee"], years * 31_557_600_000, has_image);
+        let row = |row_id, first_name, years: i64, has_image| user(row_id, [first_name, "Lee"], years * 31_557_600_000, has_image);
         let rows = [
             row("a", "Zoë", 20, true),
             row("b", "Ann", 10, false),
@@ -170,7 +168,7 @@ mod tests {
         let ages = Ages::on(Day::from_date(date(2026, 11, 24)).unwrap());
         let order = Order::parse(Dataset::users(), "order", order).unwrap();
         rows.sort_by(|left, right| order.compare(left, right, ages));
-        assert_eq!(rows.map(|row| row.user_id).concat(), expected, "order={order:?}");
+        assert_eq!(rows.map(|row| row.row_id).concat(), expected, "order={order:?}");
     }
 
     #[track_caller]

@@ -101,8 +101,8 @@ mod tests {
     use super::*;
     use crate::row::{Row, test_rows::user};
 
-    fn row(user_id: &str, first_name: &str, last_name: &str) -> Row {
-        user(user_id, [first_name, last_name], 0, false)
+    fn row(row_id: &str, first_name: &str, last_name: &str) -> Row {
+        user(row_id, [first_name, last_name], 0, false)
     }
 
     /// Checks whether a search matches a row, and whether the match is a prefix.

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, civil::Date, civil::Time};
 
-use crate::{query::error::QueryError, user::Day};
+use crate::{calendar::Day, query::error::QueryError};
 
 /// Parses a day as YYYY-MM-DD.
 pub fn parse_day(name: &str, value: &str) -> Result<Day, QueryError> {

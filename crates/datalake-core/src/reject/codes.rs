@@ -33,9 +33,9 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Why a source was rejected: it is not accepted, and the user's last valid row is kept.
+    /// Why a source was rejected: it is not accepted, and the last valid row is kept.
     RejectCode {
-        /// Two or more different rows in one user's CSV.
+        /// Two or more different rows in one CSV.
         MultipleRows = "multiple_rows",
         /// No row: 0 bytes, a header only, blank lines only.
         Empty = "empty",
@@ -91,7 +91,7 @@ codes! {
 codes! {
     /// Why an object under `src-data/` is not a source: it is counted and listed, and never read.
     IgnoreCode {
-        /// The name before the extension is not a user ID.
+        /// The name before the extension is not an ID.
         BadId = "bad_id",
         /// The same name exists with its extension in lower case, and that object is the source.
         Shadowed = "shadowed",

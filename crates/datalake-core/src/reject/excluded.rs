@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use super::{IgnoreCode, Reason, Reject, RejectCode, ignored};
-use crate::{dataset::Dataset, plan::SourceVersion, run::RunId, user::UserId};
+use crate::{dataset::Dataset, plan::SourceVersion, row_id::RowId, run::RunId};
 
 /// Why an object is excluded: it is a source that was rejected, or it is not a source and is ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -57,13 +57,13 @@ impl ExclusionKind {
 /// An object under `src-data/` whose content is currently not in the table: a *rejected* source or an *ignored* object.
 ///
 /// "Excluded" is the common term for both. Excluded sources are part of the table's state, so that a run does not read an unchanged rejected
-/// source again. The last valid row of a user with a rejected source is kept.
+/// source again. The last valid row of a rejected source is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ExcludedSource {
     /// The raw key.
     pub key: Box<str>,
-    /// The user whose source it is or was probably meant to be; none if the key names no user.
-    pub user_id: Option<UserId>,
+    /// The ID of the row whose source it is or was probably meant to be; none if the key has no ID.
+    pub row_id: Option<RowId>,
     /// The ETag of the excluded bytes.
     pub etag: Box<str>,
     /// Its size in bytes.
@@ -74,7 +74,7 @@ pub struct ExcludedSource {
     pub run_id: RunId,
     /// When that run started.
     pub since: Timestamp,
-    /// The version of the user's valid image, if this is the rejected CSV of a user without a row: no row records the image, and it need not
+    /// The version of the valid image, if this is the rejected CSV of an ID without a row: no row records the image, and it need not
     /// be read again.
     pub valid_image: Option<SourceVersion>,
 }
@@ -126,7 +126,7 @@ mod tests {
     fn messages_of_the_store_are_not_compared() {
         let excluded = |reject| ExcludedSource {
             key: "src-data/1.csv".into(),
-            user_id: None,
+            row_id: None,
             etag: "tag".into(),
             size: 1,
             exclusion: Exclusion::Rejected(reject),

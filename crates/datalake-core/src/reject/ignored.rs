@@ -4,8 +4,8 @@ use super::{IgnoreCode, Reason};
 use crate::{
     dataset::{Dataset, KeyPattern},
     keys::{self, NameDifference},
+    row_id::RowId,
     text,
-    user::UserId,
 };
 
 /// Why the object of this key is ignored.
@@ -87,7 +87,7 @@ fn bad_id(dataset: &Dataset, name: &str) -> Reason {
             text::quoted(stem),
             text::code_points(stem.chars().filter(is_invalid))
         ),
-        _ if stem.len() > UserId::BYTES_MAX => format!("the ID {} has {} characters", text::quoted(stem), stem.len()),
+        _ if stem.len() > RowId::BYTES_MAX => format!("the ID {} has {} characters", text::quoted(stem), stem.len()),
         _ => format!(
             "the ID {} does not match {}",
             text::quoted(stem),

@@ -6,10 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{layout::Words, values::Invalid};
 use crate::{
+    calendar::Day,
     dataset::{Column, ColumnType, Maximum, Value},
     reject::{Reason, RejectCode},
     text::{counted, quoted},
-    user::Day,
 };
 
 /// Checks a value of a type with an order. A time that has no date is outside, too.

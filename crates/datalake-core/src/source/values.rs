@@ -10,11 +10,11 @@ use super::{
     number::{NotANumber, Number, NumberRemedies, read_integer, read_number},
 };
 use crate::{
+    calendar::Day,
     count::count,
     dataset::{Column, ColumnType, Value, instant},
     reject::{Notice, Reason, RejectCode},
     text::{self, code_point, code_points, counted, grouped, quoted},
-    user::Day,
 };
 
 /// Below this, a value is within 116 days of 1970 in milliseconds, but any time from 1653 to 2286 in seconds.

@@ -1,6 +1,6 @@
 //! Makes, finds and removes single image copies.
 
-use datalake_core::{dataset::Dataset, image, keys, plan::SourceVersion, row::Provenance, user::UserId};
+use datalake_core::{dataset::Dataset, image, keys, plan::SourceVersion, row::Provenance, row_id::RowId};
 use datalake_store::{
     bucket::{Bucket, Etag, Head, Metadata, ObjectMeta, PutMode},
     error::StoreError,
@@ -57,11 +57,11 @@ pub(crate) async fn restore(
     bucket: &dyn Bucket,
     budget: &ImageBudget,
     dataset: &Dataset,
-    user_id: &UserId,
+    row_id: &RowId,
     image: &Provenance,
 ) -> Result<bool, StoreError> {
-    for key in keys::image_sources(dataset, user_id) {
-        match copy_part(bucket, budget, &key, image, &keys::image(dataset, user_id.as_str())).await {
+    for key in keys::image_sources(dataset, row_id) {
+        match copy_part(bucket, budget, &key, image, &keys::image(dataset, row_id.as_str())).await {
             Ok(()) => return Ok(true),
             Err(StoreError::NotFound { .. } | StoreError::Conflict { .. }) => {}
             Err(error) => return Err(error),
@@ -70,9 +70,9 @@ pub(crate) async fn restore(
     Ok(false)
 }
 
-/// Removes a user's copy unless another run replaces it at the same time. Returns whether it was removed.
-pub(crate) async fn remove(bucket: &dyn Bucket, dataset: &Dataset, user_id: &UserId) -> Result<bool, StoreError> {
-    let copy_key = keys::image(dataset, user_id.as_str());
+/// Removes a copy unless another run replaces it at the same time. Returns whether it was removed.
+pub(crate) async fn remove(bucket: &dyn Bucket, dataset: &Dataset, row_id: &RowId) -> Result<bool, StoreError> {
+    let copy_key = keys::image(dataset, row_id.as_str());
     let current = match bucket.head(&copy_key).await {
         Ok(head) => head.meta.etag,
         Err(StoreError::NotFound { .. }) => return Ok(false),
@@ -85,9 +85,9 @@ pub(crate) async fn remove(bucket: &dyn Bucket, dataset: &Dataset, user_id: &Use
     }
 }
 
-/// Whether the copy of a user's image was made from the version of the source that a row recorded.
-pub(crate) async fn has_copy(bucket: &dyn Bucket, dataset: &Dataset, user_id: &UserId, image: &Provenance) -> Result<bool, StoreError> {
-    match bucket.head(&keys::image(dataset, user_id.as_str())).await {
+/// Whether the copy of an image was made from the version of the source that a row recorded.
+pub(crate) async fn has_copy(bucket: &dyn Bucket, dataset: &Dataset, row_id: &RowId, image: &Provenance) -> Result<bool, StoreError> {
+    match bucket.head(&keys::image(dataset, row_id.as_str())).await {
         Ok(head) => Ok(is_copy(&head, &image.etag, image.size)),
         Err(StoreError::NotFound { .. }) => Ok(false),
         Err(error) => Err(error),

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     image_budget::ImageBudget,
     options::{OnProgress, Progress},
-    read::{ImageRead, UserRead},
+    read::{ImageRead, RowRead},
 };
 
 /// How the image that a row links changes.
@@ -33,17 +33,17 @@ pub(crate) enum ImageUpdate {
     UpdateEtag(Provenance),
 }
 
-/// Copies the images that are newly linked, and returns how every user's image changes, in the order of `reads`. Replaced images are copied after
+/// Copies the images that are newly linked, and returns how every row's image changes, in the order of `reads`. Replaced images are copied after
 /// the commit, because rows link the old ones until then.
 pub(crate) async fn copy_new(
     bucket: &dyn Bucket,
     dataset: &Dataset,
-    reads: &[UserRead],
+    reads: &[RowRead],
     states: &[CopyState],
     progress: &OnProgress,
 ) -> Result<Vec<ImageUpdate>, StoreError> {
     let total = reads.len();
-    progress(Progress::Copied { users: 0, total });
+    progress(Progress::Copied { done: 0, total });
     let mut updates = Vec::with_capacity(total);
     let (fence, budget) = (Fence::new(bucket), ImageBudget::default());
     let mut copied = stream::iter(reads.iter().zip(states))
@@ -52,7 +52,7 @@ pub(crate) async fn copy_new(
     while let Some(update) = copied.try_next().await? {
         updates.push(update);
         progress(Progress::Copied {
-            users: updates.len(),
+            done: updates.len(),
             total,
         });
     }
@@ -63,7 +63,7 @@ async fn copy_if_new(
     fence: &Fence<'_>,
     budget: &ImageBudget,
     dataset: &Dataset,
-    read: &UserRead,
+    read: &RowRead,
     state: CopyState,
 ) -> Result<ImageUpdate, StoreError> {
     let ImageRead::Valid { image, object } = &read.image else {
@@ -83,7 +83,7 @@ async fn copy_if_new(
         CopyState::New | CopyState::Replaced if !has_copies(dataset) => return Ok(ImageUpdate::Link(object.provenance())),
         CopyState::New | CopyState::Replaced => {}
     }
-    let (source, copy_key) = (object.provenance(), keys::image(dataset, read.user_id.as_str()));
+    let (source, copy_key) = (object.provenance(), keys::image(dataset, read.row_id.as_str()));
     let copied = fence
         .write(async |bucket| match image.length == source.size {
             true => copies::copy(bucket, &object.key, &source, &copy_key).await,
@@ -92,7 +92,7 @@ async fn copy_if_new(
         .await;
     match copied {
         Ok(()) => Ok(ImageUpdate::Link(source)),
-        // The source was replaced or removed after it was read. The next run sees that; until then the user has no image.
+        // The source was replaced or removed after it was read. The next run sees that; until then the row has no image.
         Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => Ok(ImageUpdate::Keep),
         Err(error) => Err(error),
     }

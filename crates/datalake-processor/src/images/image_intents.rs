@@ -1,11 +1,11 @@
-//! A write-ahead log of image copies: which users' copies a run is about to change.
+//! A write-ahead log of image copies: which rows' copies a run is about to change.
 //!
-//! A run can die or be paused between its commit and a copy. Before its first copy it therefore records all users whose image it links, replaces
-//! or unlinks, and it clears the record once their copies match the newest rows. The next run reconciles the users of all records that it finds.
+//! A run can die or be paused between its commit and a copy. Before its first copy it therefore records all rows whose image it links, replaces
+//! or unlinks, and it clears the record once their copies match the newest rows. The next run reconciles the rows of all records that it finds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datalake_core::{keys, run::RunId, user::UserId};
+use datalake_core::{keys, row_id::RowId, run::RunId};
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     error::StoreError,
@@ -21,14 +21,14 @@ use crate::error::RunError;
 /// The run of an older record is dead, or its requests have expired: its links are in the table, and the copies that it unlinked can be removed.
 const INTENT_AGE_MAX: SignedDuration = SignedDuration::from_hours(1);
 
-/// A record contains user IDs: 64 MiB are a million of the maximum length.
+/// A record contains IDs: 64 MiB are a million of the maximum length.
 const INTENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The record of one process, which may write it several times.
 #[derive(Debug)]
 pub(crate) struct ImageIntents {
     key: String,
-    users: BTreeSet<UserId>,
+    ids: BTreeSet<RowId>,
 }
 
 impl ImageIntents {
@@ -41,23 +41,23 @@ impl ImageIntents {
         };
         Self {
             key: keys::image_intent(run_id, &unique),
-            users: BTreeSet::new(),
+            ids: BTreeSet::new(),
         }
     }
 
-    /// The users recorded so far.
-    pub(crate) fn users(&self) -> &BTreeSet<UserId> {
-        &self.users
+    /// The rows recorded so far.
+    pub(crate) fn ids(&self) -> &BTreeSet<RowId> {
+        &self.ids
     }
 
-    /// Adds users before their copies change.
-    pub(crate) async fn record(&mut self, bucket: &dyn Bucket, users: impl IntoIterator<Item = UserId>) -> Result<(), StoreError> {
-        let before = self.users.len();
-        self.users.extend(users);
-        if self.users.len() == before || simulation::has(Bug::NoImageIntent) {
+    /// Adds rows before their copies change.
+    pub(crate) async fn record(&mut self, bucket: &dyn Bucket, ids: impl IntoIterator<Item = RowId>) -> Result<(), StoreError> {
+        let before = self.ids.len();
+        self.ids.extend(ids);
+        if self.ids.len() == before || simulation::has(Bug::NoImageIntent) {
             return Ok(());
         }
-        let ids: Vec<_> = self.users.iter().map(UserId::as_str).collect();
+        let ids: Vec<_> = self.ids.iter().map(RowId::as_str).collect();
         let text = serde_json::to_vec(&ids).expect("a list of strings is JSON");
         bucket
             .put(&self.key, text.into(), PutMode::Replace, &Metadata::new())
@@ -65,9 +65,9 @@ impl ImageIntents {
             .map(drop)
     }
 
-    /// Removes the record, once the copies of its users are reconciled.
+    /// Removes the record, once the copies of its rows are reconciled.
     pub(crate) async fn clear(&mut self, bucket: &dyn Bucket) -> Result<(), StoreError> {
-        if std::mem::take(&mut self.users).is_empty() {
+        if std::mem::take(&mut self.ids).is_empty() {
             return Ok(());
         }
         bucket.delete(&self.key, None).await
@@ -87,8 +87,8 @@ impl ImageIntents {
                 true => UnlinkedCopy::Remove,
                 false => UnlinkedCopy::Keep,
             };
-            for user_id in read_users(bucket, &object.key, object.size).await? {
-                let entry = others.users.entry(user_id).or_insert(unlinked);
+            for row_id in read_users(bucket, &object.key, object.size).await? {
+                let entry = others.ids.entry(row_id).or_insert(unlinked);
                 *entry = unlinked.max(*entry);
             }
             let is_kept = simulation::has(Bug::ExpiredIntentsStay);
@@ -103,14 +103,14 @@ impl ImageIntents {
 /// The intents of other processes.
 #[derive(Debug, Default)]
 pub(crate) struct OtherIntents {
-    /// The users of all records.
-    pub(crate) users: BTreeMap<UserId, UnlinkedCopy>,
-    /// The keys of the records to remove once their users are reconciled.
+    /// The rows of all records.
+    pub(crate) ids: BTreeMap<RowId, UnlinkedCopy>,
+    /// The keys of the records to remove once their rows are reconciled.
     pub(crate) expired: Vec<String>,
 }
 
-/// The users of a record. None if it was removed after it was listed, or is not readable: the daily comparison of all copies covers those users.
-async fn read_users(bucket: &dyn Bucket, key: &str, size: u64) -> Result<Vec<UserId>, StoreError> {
+/// The rows of a record. None if it was removed after it was listed, or is not readable: the daily comparison of all copies covers those rows.
+async fn read_users(bucket: &dyn Bucket, key: &str, size: u64) -> Result<Vec<RowId>, StoreError> {
     if size > INTENT_BYTES_MAX {
         return Ok(Vec::new());
     }
@@ -120,5 +120,5 @@ async fn read_users(bucket: &dyn Bucket, key: &str, size: u64) -> Result<Vec<Use
         Err(error) => return Err(error),
     };
     let ids: Vec<String> = serde_json::from_slice(&bytes).unwrap_or_default();
-    Ok(ids.iter().filter_map(|id| UserId::parse(id).ok()).collect())
+    Ok(ids.iter().filter_map(|id| RowId::parse(id).ok()).collect())
 }

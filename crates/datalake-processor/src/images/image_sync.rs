@@ -8,8 +8,8 @@ use std::{
 use datalake_core::{
     dataset::Dataset,
     row::Row,
+    row_id::RowId,
     run::{Counts, RunId},
-    user::UserId,
 };
 use datalake_store::{
     bucket::Bucket,
@@ -29,7 +29,7 @@ use super::{
 use crate::{
     error::RunError,
     options::OnProgress,
-    read::{Reader, UserRead},
+    read::{Reader, RowRead},
 };
 
 /// The image copies that a run changes, in three phases: [`prepare`](Self::prepare) and [`record_updates`](Self::record_updates) before the
@@ -39,10 +39,10 @@ pub(crate) struct ImageSync<'a> {
     table: &'a Table,
     dataset: &'a Arc<Dataset>,
     intents: ImageIntents,
-    /// Users whose images this attempt copied for the first version of the table.
-    first_copies: BTreeSet<UserId>,
-    /// Users whose row links an image that is in neither the copy nor the source.
-    lost: BTreeSet<UserId>,
+    /// IDs whose images this attempt copied for the first version of the table.
+    first_copies: BTreeSet<RowId>,
+    /// IDs whose row links an image that is in neither the copy nor the source.
+    lost: BTreeSet<RowId>,
 }
 
 /// What comparing all copies with the rows found and changed.
@@ -52,8 +52,8 @@ pub(crate) struct Recovered {
     pub(crate) differing: usize,
     /// Copies removed.
     pub(crate) removed: u64,
-    /// Users whose sources have to be read again, because their image is in neither the copy nor the source.
-    pub(crate) lost: BTreeSet<UserId>,
+    /// IDs whose sources have to be read again, because their image is in neither the copy nor the source.
+    pub(crate) lost: BTreeSet<RowId>,
 }
 
 impl<'a> ImageSync<'a> {
@@ -68,19 +68,19 @@ impl<'a> ImageSync<'a> {
         }
     }
 
-    /// Users whose sources have to be read although the table recorded their ETags, because their image was lost in an earlier attempt.
-    pub(crate) fn lost(&self) -> &BTreeSet<UserId> {
+    /// IDs whose sources have to be read although the table recorded their ETags, because their image was lost in an earlier attempt.
+    pub(crate) fn lost(&self) -> &BTreeSet<RowId> {
         &self.lost
     }
 
-    /// Before the commit: records the users whose copies will change, then copies the images that are newly linked. Returns how each user's image
+    /// Before the commit: records the rows whose copies will change, then copies the images that are newly linked. Returns how each row's image
     /// changes, in the order of `reads`.
     pub(crate) async fn prepare(
         &mut self,
         reader: &Reader<'_>,
         base: Option<&Version>,
-        old_rows: &BTreeMap<UserId, Row>,
-        reads: &[UserRead],
+        old_rows: &BTreeMap<RowId, Row>,
+        reads: &[RowRead],
         progress: &OnProgress,
     ) -> Result<Vec<ImageUpdate>, StoreError> {
         let states = copy_state::find_all(reader, old_rows, reads).await?;
@@ -89,50 +89,50 @@ impl<'a> ImageSync<'a> {
             self.intents.record(self.bucket(), changed).await?;
         }
         // No other run removes copies before the first version exists, so these copies need no check after the commit.
-        let is_first_copy = |(_, state): &(&UserRead, &CopyState)| base.is_none() && **state == CopyState::New;
+        let is_first_copy = |(_, state): &(&RowRead, &CopyState)| base.is_none() && **state == CopyState::New;
         self.first_copies = reads
             .iter()
             .zip(&states)
             .filter(is_first_copy)
-            .map(|(read, _)| read.user_id.clone())
+            .map(|(read, _)| read.row_id.clone())
             .collect();
         copy_new::copy_new(self.bucket(), self.dataset, reads, &states, progress).await
     }
 
-    /// Before the commit, if there is one: records the users whose row links another image or another version of its source.
-    pub(crate) async fn record_updates(&mut self, base: Option<&Version>, users: Vec<UserId>) -> Result<(), StoreError> {
+    /// Before the commit, if there is one: records the rows whose row links another image or another version of its source.
+    pub(crate) async fn record_updates(&mut self, base: Option<&Version>, ids: Vec<RowId>) -> Result<(), StoreError> {
         match records_intents(base) && has_copies(self.dataset) {
-            true => self.intents.record(self.bucket(), users).await,
+            true => self.intents.record(self.bucket(), ids).await,
             false => Ok(()),
         }
     }
 
-    /// After the commit, at the store's time `now`: reconciles the copies of the users of all intents with the rows of `newest` or a later version,
+    /// After the commit, at the store's time `now`: reconciles the copies of the rows of all intents with the rows of `newest` or a later version,
     /// and removes the intents that are done. `own` is the version that this run committed. Counts the copies that it removed.
     ///
-    /// Returns the users whose sources have to be read again in another attempt. The run's intents remain until there are none.
+    /// Returns the rows whose sources have to be read again in another attempt. The run's intents remain until there are none.
     pub(crate) async fn after_commit(
         &mut self,
         newest: Version,
         own: Option<&Version>,
         now: Timestamp,
         counts: &mut Counts,
-    ) -> Result<(Version, BTreeSet<UserId>), RunError> {
+    ) -> Result<(Version, BTreeSet<RowId>), RunError> {
         let bucket = self.bucket();
         let others = self.intents.others(bucket, now).await?;
-        // A copy that was made for the first version needs no check, unless another run recorded the same user or committed since.
-        let unchecked: BTreeSet<UserId> = match own {
+        // A copy that was made for the first version needs no check, unless another run recorded the same row or committed since.
+        let unchecked: BTreeSet<RowId> = match own {
             Some(own) if own.id() == newest.id() => {
-                let is_unchecked = |user_id: &&UserId| !others.users.contains_key(*user_id);
+                let is_unchecked = |row_id: &&RowId| !others.ids.contains_key(*row_id);
                 self.first_copies.iter().filter(is_unchecked).cloned().collect()
             }
             _ => BTreeSet::new(),
         };
-        let mut users = others.users;
-        users.extend(self.intents.users().iter().map(|user_id| (user_id.clone(), UnlinkedCopy::Remove)));
+        let mut ids = others.ids;
+        ids.extend(self.intents.ids().iter().map(|row_id| (row_id.clone(), UnlinkedCopy::Remove)));
         let (mut version, mut lost) = (newest, BTreeSet::new());
-        if !users.is_empty() && has_copies(version.dataset()) {
-            let reconciled = reconcile::reconcile(self.table, &version, &users, &unchecked).await?;
+        if !ids.is_empty() && has_copies(version.dataset()) {
+            let reconciled = reconcile::reconcile(self.table, &version, &ids, &unchecked).await?;
             counts.images_removed += reconciled.removed;
             (version, lost) = (reconciled.version, reconciled.lost);
         }
@@ -163,10 +163,10 @@ impl<'a> ImageSync<'a> {
         })
     }
 
-    /// Returns the users that are lost for the first time. The source of the others was already read again in this run: its next change is for the
+    /// Returns the rows that are lost for the first time. The source of the others was already read again in this run: its next change is for the
     /// next run.
-    fn add_lost(&mut self, found: &BTreeSet<UserId>) -> BTreeSet<UserId> {
-        let added: BTreeSet<UserId> = found.difference(&self.lost).cloned().collect();
+    fn add_lost(&mut self, found: &BTreeSet<RowId>) -> BTreeSet<RowId> {
+        let added: BTreeSet<RowId> = found.difference(&self.lost).cloned().collect();
         self.lost.extend(added.iter().cloned());
         added
     }

@@ -116,7 +116,7 @@ async fn change_of_the_title_changes_no_row_and_no_reject() {
         panic!("one source is rejected")
     };
     assert_eq!(reject.run_id, first.run_id);
-    let id = datalake_core::user::UserId::parse;
+    let id = datalake_core::row_id::RowId::parse;
     for id in ["1", "2"].map(|text| id(text).unwrap()) {
         let history = table.history(&version, &id).await.unwrap();
         assert_eq!(history.states.len(), 1, "{:?}", history.states);
@@ -138,7 +138,7 @@ async fn removed_row_has_one_removal_in_its_history() {
     let table = lake.table();
     let version = table.latest().await.unwrap().unwrap();
     let history = table
-        .history(&version, &datalake_core::user::UserId::parse("2").unwrap())
+        .history(&version, &datalake_core::row_id::RowId::parse("2").unwrap())
         .await
         .unwrap();
     let states: Vec<_> = history

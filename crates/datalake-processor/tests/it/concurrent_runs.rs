@@ -7,8 +7,8 @@ use std::sync::{
 
 use datalake_core::{
     keys,
+    row_id::RowId,
     run::{Counts, RunMode, RunOutcome},
-    user::UserId,
 };
 use datalake_store::{
     bucket::Bucket,
@@ -28,7 +28,7 @@ use crate::lake::{COPIES, TestLake, before_first, copy_key, csv, edited, now, on
 async fn remove_three(bucket: MemoryBucket) {
     let table = Table::new(Arc::new(bucket));
     let base = table.latest().await.unwrap();
-    let edits = vec![Edit::Remove(UserId::parse("3").unwrap())];
+    let edits = vec![Edit::Remove(RowId::parse("3").unwrap())];
     let staged = table
         .stage(base.as_ref(), &datalake_core::dataset::Dataset::shared_users(), edits)
         .await

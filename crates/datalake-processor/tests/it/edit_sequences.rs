@@ -125,7 +125,7 @@ impl VisibleState {
         rejected
             .filter(|(_, code)| datalake_core::reject::RejectCode::parse(code).is_some())
             .filter_map(|(name, _)| keys::parse_source(Dataset::users(), &keys::source(name)).ok())
-            .map(|source| source.user_id.to_string())
+            .map(|source| source.row_id.to_string())
             .collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Input rules about the names of objects, and guards. The tests of `datalake-core` cover the rules about contents.
 
-use datalake_core::{keys, plan::DeletionGuard, run::RunOutcome, user::UserId};
+use datalake_core::{keys, plan::DeletionGuard, row_id::RowId, run::RunOutcome};
 use datalake_processor::options::RunOptions;
 use datalake_store::{bucket::Bucket, memory::MemoryBucket};
 
@@ -299,7 +299,7 @@ async fn ignored_object_names_the_user_of_its_key() {
     let open = table.rejects(&version).await.unwrap();
     let users: Vec<_> = open
         .iter()
-        .map(|open| (open.exclusion.code(), open.user_id.as_ref().map(UserId::as_str)))
+        .map(|open| (open.exclusion.code(), open.row_id.as_ref().map(RowId::as_str)))
         .collect();
     assert_eq!(
         users,

@@ -7,8 +7,8 @@ use datalake_core::{
     dataset::{Dataset, Value},
     reject::{ExcludedSource, Exclusion, IgnoreCode, RejectCode},
     row::{Provenance, Row},
+    row_id::RowId,
     run::RunId,
-    user::UserId,
 };
 use datalake_store::bucket::PutMode;
 use datalake_table::delta::edit::Edit;
@@ -45,7 +45,7 @@ fn put(id: &str, values: Vec<Value>, has_scan: bool) -> Edit {
         modified: now(),
     };
     Edit::Put(Row {
-        user_id: UserId::parse(id).unwrap(),
+        row_id: RowId::parse(id).unwrap(),
         values: values.into_iter().map(Some).collect(),
         csv: source("csv"),
         files: [has_scan.then(|| source("pdf"))].into(),

@@ -21,8 +21,8 @@ use datalake_core::{
     keys,
     reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
     row::{Provenance, Row},
+    row_id::RowId,
     run::{Counts, RunId, RunMode},
-    user::UserId,
 };
 use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies};
 use datalake_runs::{disabled::DisabledLauncher, launcher::RunLauncher, runs::Runs};
@@ -81,7 +81,7 @@ pub(crate) fn put(user_id: &str, first_name: &str, birth: &str, has_image: bool)
     let birth: Date = birth.parse().unwrap();
     let birth = birth.to_zoned(TimeZone::UTC).unwrap().timestamp().as_millisecond();
     Edit::Put(Row {
-        user_id: UserId::parse(user_id).unwrap(),
+        row_id: RowId::parse(user_id).unwrap(),
         values: [
             Some(ColumnValue::Text(first_name.into())),
             Some(ColumnValue::Text("Last".into())),
@@ -101,7 +101,7 @@ fn run_id() -> RunId {
 pub(crate) fn refusals() -> Vec<ExcludedSource> {
     let open = |key: &str, user_id: Option<&str>, refusal| ExcludedSource {
         key: key.into(),
-        user_id: user_id.map(|id| UserId::parse(id).unwrap()),
+        row_id: user_id.map(|id| RowId::parse(id).unwrap()),
         etag: "bad".into(),
         size: 3,
         exclusion: refusal,

@@ -11,8 +11,8 @@ use datalake_api::request::auth::{Access, Token};
 use datalake_core::{
     dataset::Dataset,
     query::{column::Column, condition::Operator},
+    row_id::RowId,
     run::RunId,
-    user::UserId,
 };
 use jiff::civil::Date;
 use regex::Regex;
@@ -315,7 +315,7 @@ async fn the_declared_ids_are_those_that_there_can_be() {
     let long = ["a".repeat(64), "a".repeat(65), "a".repeat(128), "a".repeat(129)];
     let others = ["", ".", "..", "...", "..a", ".a", "a.", "-", "_1", "0001", "a b", "é", "a/b", "a\n"];
     for id in long.iter().map(String::as_str).chain(others) {
-        assert_eq!(description.allows(user_id, id), UserId::parse(id).is_ok(), "user: {id:?}");
+        assert_eq!(description.allows(user_id, id), RowId::parse(id).is_ok(), "user: {id:?}");
         assert_eq!(description.allows(run_id, id), RunId::parse(id).is_ok(), "run: {id:?}");
     }
 }

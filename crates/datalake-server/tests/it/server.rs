@@ -29,7 +29,7 @@ async fn new_version_replaces_the_current_one() {
     let Edit::Put(removed) = put("a", "", "1980-12-31", false) else {
         unreachable!("put gives a put");
     };
-    lake.commit(vec![put("1000", "Changed", "1990-01-01", true), Edit::Remove(removed.user_id)])
+    lake.commit(vec![put("1000", "Changed", "1990-01-01", true), Edit::Remove(removed.row_id)])
         .await;
     hints.send(()).unwrap();
     versions.changed().await.unwrap();

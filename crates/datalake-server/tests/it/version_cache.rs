@@ -2,8 +2,8 @@
 
 use datalake_core::{
     reject::{ExcludedSource, Exclusion, Reason, Reject, RejectCode},
+    row_id::RowId,
     run::RunId,
-    user::UserId,
 };
 use datalake_table::delta::edit::Edit;
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +17,7 @@ pub(crate) fn hour(number: u64) -> Timestamp {
 }
 
 pub(crate) fn remove(user_id: &str) -> Edit {
-    Edit::Remove(UserId::parse(user_id).unwrap())
+    Edit::Remove(RowId::parse(user_id).unwrap())
 }
 
 /// Version N was committed at hour N by run-N and has user 1 as "Name N". User 2 exists in versions 1 to 3, and again from 6.
@@ -45,7 +45,7 @@ pub(crate) fn refused(number: u64) -> Vec<ExcludedSource> {
 pub(crate) fn open(key: &str, user_id: &str, refusal: Exclusion) -> ExcludedSource {
     ExcludedSource {
         key: key.into(),
-        user_id: Some(UserId::parse(user_id).unwrap()),
+        row_id: Some(RowId::parse(user_id).unwrap()),
         etag: "bad".into(),
         size: 3,
         exclusion: refusal,

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::HashMap};
 
 use bytes::Bytes;
-use datalake_core::{dataset::Dataset, keys, user::UserId};
+use datalake_core::{dataset::Dataset, keys, row_id::RowId};
 use datalake_store::{bucket::Etag, memory::MemoryBucket};
 use jiff::{SignedDuration, Timestamp};
 
@@ -66,7 +66,7 @@ impl Oracle {
         let Some(intent) = store.peek(key) else { return };
         let text = String::from_utf8_lossy(&intent.bytes);
         // Independent of the format: users are strings in it.
-        for user_id in text.split('"').filter_map(|part| UserId::parse(part).ok()) {
+        for user_id in text.split('"').filter_map(|part| RowId::parse(part).ok()) {
             let runs = self.intents.entry(user_id).or_default();
             runs.insert(run_id.to_owned(), intent.meta.modified);
         }
@@ -81,7 +81,7 @@ impl Oracle {
         let was_linked =
             |user_id: &str| before.is_some_and(|before| before.rows.iter().any(|row| row.user_id == user_id && row.image.is_some()));
         for row in found.rows.iter().filter(|row| row.image.is_some() && !was_linked(&row.user_id)) {
-            let may_be_removed = UserId::parse(&row.user_id)
+            let may_be_removed = RowId::parse(&row.user_id)
                 .ok()
                 .and_then(|user_id| self.intents.get(&user_id))
                 .is_some_and(|runs| {

@@ -15,10 +15,10 @@ pub struct DataFile {
     pub size: u64,
     /// The number of rows.
     pub rows: u64,
-    /// A lower bound of the user IDs. For files of other engines, no row may have this ID.
-    pub min_user_id: Box<str>,
-    /// An upper bound of the user IDs. For files of other engines, no row may have this ID.
-    pub max_user_id: Box<str>,
+    /// A lower bound of the IDs. For files of other engines, no row may have this ID.
+    pub min_id: Box<str>,
+    /// An upper bound of the IDs. For files of other engines, no row may have this ID.
+    pub max_id: Box<str>,
     /// The action that added the file, which checkpoints repeat.
     pub(crate) add: Arc<Add>,
 }
@@ -29,14 +29,14 @@ impl DataFile {
         keys::table_file(&percent_decoded(&self.path))
     }
 
-    /// Whether the file can contain a row with this user ID.
-    pub fn may_contain(&self, user_id: &str) -> bool {
-        *self.min_user_id <= *user_id && *user_id <= *self.max_user_id
+    /// Whether the file can contain a row with this ID.
+    pub fn may_contain(&self, row_id: &str) -> bool {
+        *self.min_id <= *row_id && *row_id <= *self.max_id
     }
 
     /// The order of data files in a version.
     pub(crate) fn compare(&self, other: &Self) -> Ordering {
-        (&self.min_user_id, &self.max_user_id, &self.path).cmp(&(&other.min_user_id, &other.max_user_id, &other.path))
+        (&self.min_id, &self.max_id, &self.path).cmp(&(&other.min_id, &other.max_id, &other.path))
     }
 }
 
@@ -54,17 +54,17 @@ pub(crate) fn percent_decoded(path: &str) -> String {
     decoded.map_or_else(|_| path.to_owned(), Into::into)
 }
 
-/// Groups consecutive data files whose ranges of user IDs overlap. Files of this product never overlap, so each is a cluster by
+/// Groups consecutive data files whose ranges of IDs overlap. Files of this product never overlap, so each is a cluster by
 /// itself. `data_files` are in the order of a version.
 pub(crate) fn clusters(data_files: &[Arc<DataFile>]) -> impl Iterator<Item = &[Arc<DataFile>]> {
     let mut clusters = Vec::new();
     let (mut start, mut greatest) = (0, None::<&str>);
     for (index, file) in data_files.iter().enumerate() {
-        if greatest.is_some_and(|greatest| greatest < &*file.min_user_id) {
+        if greatest.is_some_and(|greatest| greatest < &*file.min_id) {
             clusters.extend(data_files.get(start..index));
             start = index;
         }
-        greatest = greatest.max(Some(&*file.max_user_id));
+        greatest = greatest.max(Some(&*file.max_id));
     }
     clusters.extend(data_files.get(start..).filter(|rest| !rest.is_empty()));
     clusters.into_iter()

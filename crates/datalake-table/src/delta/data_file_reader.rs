@@ -1,8 +1,8 @@
-//! Reads the rows of data files, in the order of the user IDs.
+//! Reads the rows of data files, in the order of the IDs.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use datalake_core::{row::Row, user::UserId};
+use datalake_core::{row::Row, row_id::RowId};
 use datalake_store::bucket::{Bucket, Object};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -29,7 +29,7 @@ pub(crate) async fn check(bucket: &Arc<dyn Bucket>, schema: &Arc<TableSchema>, f
     decode_rows(schema, object).await.map(drop)
 }
 
-/// The recorded sources in a cluster, by user ID.
+/// The recorded sources in a cluster, by ID.
 pub(crate) async fn recorded_sources(
     bucket: Arc<dyn Bucket>,
     schema: Arc<TableSchema>,
@@ -41,17 +41,17 @@ pub(crate) async fn recorded_sources(
         let schema = Arc::clone(&schema);
         batches.push(decode(object, move |key, bytes| parquet_rows::recorded_sources(&schema, key, bytes)).await?);
     }
-    ordered(&schema, &cluster, batches, |row| &row.user_id)
+    ordered(&schema, &cluster, batches, |row| &row.row_id)
 }
 
-/// All rows of a cluster, by user ID.
+/// All rows of a cluster, by ID.
 pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, schema: &Arc<TableSchema>, cluster: &[Arc<DataFile>]) -> Result<Vec<Row>, TableError> {
     let mut batches = Vec::new();
     for file in cluster {
         let object = read(bucket, file).await?;
         batches.push(decode_rows(schema, object).await?);
     }
-    ordered(schema, cluster, batches, |row| &row.user_id)
+    ordered(schema, cluster, batches, |row| &row.row_id)
 }
 
 async fn decode_rows(schema: &Arc<TableSchema>, object: Object) -> Result<Vec<Row>, TableError> {
@@ -59,12 +59,12 @@ async fn decode_rows(schema: &Arc<TableSchema>, object: Object) -> Result<Vec<Ro
     decode(object, move |key, bytes| parquet_rows::rows(&schema, key, bytes)).await
 }
 
-/// The rows of one cluster by user ID. Other engines may write rows in any order. Two rows of one user are an error.
+/// The rows of one cluster by ID. Other engines may write rows in any order. Two rows of one ID are an error.
 fn ordered<T>(
     schema: &TableSchema,
     cluster: &[Arc<DataFile>],
     batches: Vec<Vec<T>>,
-    id: impl Fn(&T) -> &UserId,
+    id: impl Fn(&T) -> &RowId,
 ) -> Result<Vec<T>, TableError> {
     let mut rows: Vec<T> = batches.into_iter().flatten().collect();
     if !rows.is_sorted_by(|a, b| id(a) < id(b)) {
@@ -83,10 +83,10 @@ fn ordered<T>(
     Ok(rows)
 }
 
-pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, user_ids: &[UserId]) -> Result<BTreeMap<UserId, Row>, TableError> {
+pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, row_ids: &[RowId]) -> Result<BTreeMap<RowId, Row>, TableError> {
     let wanted = |file: &&Arc<DataFile>| {
-        let first = user_ids.partition_point(|user_id| user_id.as_str() < &*file.min_user_id);
-        user_ids.get(first).is_some_and(|user_id| file.may_contain(user_id.as_str()))
+        let first = row_ids.partition_point(|row_id| row_id.as_str() < &*file.min_id);
+        row_ids.get(first).is_some_and(|row_id| file.may_contain(row_id.as_str()))
     };
     let data_files: Vec<_> = version.data_files().iter().filter(wanted).cloned().collect();
     let mut batches = stream::iter(data_files)
@@ -94,7 +94,7 @@ pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, user_id
             let rows = rows(bucket, &version.0.schema, std::slice::from_ref(&file)).await?;
             let found = rows
                 .into_iter()
-                .filter(|row| user_ids.binary_search(&row.user_id).is_ok())
+                .filter(|row| row_ids.binary_search(&row.row_id).is_ok())
                 .collect::<Vec<_>>();
             Ok::<_, TableError>((file, found))
         })
@@ -102,13 +102,13 @@ pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, user_id
     let mut found = BTreeMap::new();
     while let Some((file, rows)) = batches.try_next().await? {
         for row in rows {
-            if let Some(other) = found.insert(row.user_id.clone(), row) {
+            if let Some(other) = found.insert(row.row_id.clone(), row) {
                 return Err(TableError::corrupt(
                     file.key(),
                     format!(
                         "column {} contains {}, which also has a row in another file",
                         version.0.schema.id(),
-                        other.user_id
+                        other.row_id
                     ),
                 ));
             }

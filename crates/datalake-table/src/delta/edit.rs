@@ -1,22 +1,22 @@
 //! Edits of rows.
 
-use datalake_core::{row::Row, user::UserId};
+use datalake_core::{row::Row, row_id::RowId};
 
 /// A change of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// Adds the row, or replaces the user's current row.
+    /// Adds the row, or replaces the current one of its ID.
     Put(Row),
-    /// Removes the user's row if there is one.
-    Remove(UserId),
+    /// Removes the row if there is one.
+    Remove(RowId),
 }
 
 impl Edit {
-    /// The user whose row is changed.
-    pub fn user_id(&self) -> &UserId {
+    /// The ID of the changed row.
+    pub fn row_id(&self) -> &RowId {
         match self {
-            Self::Put(row) => &row.user_id,
-            Self::Remove(user_id) => user_id,
+            Self::Put(row) => &row.row_id,
+            Self::Remove(row_id) => row_id,
         }
     }
 }

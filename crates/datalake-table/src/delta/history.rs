@@ -1,11 +1,11 @@
-//! The history of one user's row, from the log and as few data files as possible.
+//! The history of one row, from the log and as few data files as possible.
 //!
 //! One pass over the log finds the files that may contain the row in each version. Then the files are read from the newest version back. A
 //! row names the run that changed it last, so the versions since that run need no read, unless another engine made one of them.
 
 use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc};
 
-use datalake_core::{dataset::Dataset, keys, row::Row, run::RunId, user::UserId};
+use datalake_core::{dataset::Dataset, keys, row::Row, row_id::RowId, run::RunId};
 use datalake_store::{bucket::Bucket, error::StoreError};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -33,12 +33,12 @@ const FILE_READS_MAX: usize = 32;
 /// Entries are small, so concurrent reads hide latency without using much memory.
 const ENTRIES_IN_FLIGHT: usize = 8;
 
-/// A state of a user's row.
+/// A state of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowState {
     /// The version that made the state. For the last state of an incomplete history, the oldest version that was examined.
     pub version: VersionFacts,
-    /// The row. None if the user had no row.
+    /// The row. None if there was none.
     pub row: Option<Row>,
     /// The declaration by which the row was read.
     pub dataset: Arc<Dataset>,
@@ -57,10 +57,10 @@ pub enum Reach {
     Bound,
 }
 
-/// The states of a user's row, the newest first.
+/// The states of a row, the newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowHistory {
-    /// Consecutive states differ. Empty if the user is in no version that was examined.
+    /// Consecutive states differ. Empty if the row is in no version that was examined.
     pub states: Vec<RowState>,
     /// The oldest version that was examined.
     pub oldest: u64,
@@ -70,15 +70,15 @@ pub struct RowHistory {
 
 /// The versions of the log in ascending order, without a gap. The list is not empty.
 #[derive(Debug)]
-struct UserVersions {
-    versions: Vec<UserVersion>,
+struct RowVersions {
+    versions: Vec<RowVersion>,
     /// Why there is no earlier version.
     reach: Reach,
 }
 
-/// A version with the files that may contain one user.
+/// A version with the files that may contain one row.
 #[derive(Debug)]
-struct UserVersion {
+struct RowVersion {
     facts: VersionFacts,
     candidates: Candidates,
 }
@@ -91,25 +91,25 @@ struct Candidates {
     files: Arc<BTreeSet<String>>,
 }
 
-pub(crate) async fn history(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) -> Result<RowHistory, TableError> {
-    let user_versions = user_versions(bucket, newest, user_id).await?;
-    read_states(bucket, &user_versions, user_id).await
+pub(crate) async fn history(bucket: &Arc<dyn Bucket>, newest: u64, row_id: &RowId) -> Result<RowHistory, TableError> {
+    let row_versions = row_versions(bucket, newest, row_id).await?;
+    read_states(bucket, &row_versions, row_id).await
 }
 
 /// Reads the states, from the newest version back.
-async fn read_states(bucket: &Arc<dyn Bucket>, user_versions: &UserVersions, user_id: &UserId) -> Result<RowHistory, TableError> {
-    let versions = &user_versions.versions;
+async fn read_states(bucket: &Arc<dyn Bucket>, row_versions: &RowVersions, row_id: &RowId) -> Result<RowHistory, TableError> {
+    let versions = &row_versions.versions;
     let mut states: Vec<RowState> = Vec::new();
     let (mut reads, mut end) = (0, versions.len());
     let reach = loop {
         let Some(step) = end.checked_sub(1).and_then(|at| versions.get(at)) else {
-            break user_versions.reach;
+            break row_versions.reach;
         };
         reads += step.candidates.files.len();
         if reads > FILE_READS_MAX && end < versions.len() {
             break Reach::Bound;
         }
-        let row = match row_in(bucket, &step.candidates, user_id).await {
+        let row = match row_in(bucket, &step.candidates, row_id).await {
             Err(TableError::Store(StoreError::NotFound { .. })) if end < versions.len() => break Reach::FilesGone,
             row => row?,
         };
@@ -132,7 +132,7 @@ async fn read_states(bucket: &Arc<dyn Bucket>, user_versions: &UserVersions, use
 
 /// The index of the first version that is known without a read to have the same row as the last: those with the same files, and those since
 /// the run that changed the row last, back to a version of another engine, which may have changed the row without recording it.
-fn first_with_same_row(versions: &[UserVersion], changed_by: Option<&RunId>) -> usize {
+fn first_with_same_row(versions: &[RowVersion], changed_by: Option<&RunId>) -> usize {
     let last = versions.last().map(|step| &step.candidates.files);
     let first = versions
         .iter()
@@ -160,13 +160,13 @@ fn is_same_state(a: &RowState, b: &RowState) -> bool {
     }
 }
 
-async fn row_in(bucket: &Arc<dyn Bucket>, candidates: &Candidates, user_id: &UserId) -> Result<Option<Row>, TableError> {
+async fn row_in(bucket: &Arc<dyn Bucket>, candidates: &Candidates, row_id: &RowId) -> Result<Option<Row>, TableError> {
     for path in &*candidates.files {
         let object = bucket.get(&keys::table_file(path), None, None).await?;
-        let (wanted, schema) = (user_id.clone(), Arc::clone(&candidates.schema));
+        let (wanted, schema) = (row_id.clone(), Arc::clone(&candidates.schema));
         let found = decode(object, move |key, bytes| {
             let rows = parquet_rows::rows(&schema, key, bytes)?;
-            Ok(rows.into_iter().find(|row| row.user_id == wanted))
+            Ok(rows.into_iter().find(|row| row.row_id == wanted))
         });
         if let Some(row) = found.await? {
             return Ok(Some(row));
@@ -175,7 +175,7 @@ async fn row_in(bucket: &Arc<dyn Bucket>, candidates: &Candidates, user_id: &Use
     Ok(None)
 }
 
-async fn user_versions(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) -> Result<UserVersions, TableError> {
+async fn row_versions(bucket: &Arc<dyn Bucket>, newest: u64, row_id: &RowId) -> Result<RowVersions, TableError> {
     let listing = log::list(bucket, 0).await?;
     let loadable = listing
         .loadable()
@@ -191,8 +191,8 @@ async fn user_versions(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) 
         let object = log::get(bucket, &keys::checkpoint(first), log::CHECKPOINT_BYTES_MAX).await?;
         let key = object.meta.key.clone();
         let actions = decode(object, checkpoint::decode_actions).await?;
-        candidates.apply(&key, &actions, user_id)?;
-        versions.push(UserVersion {
+        candidates.apply(&key, &actions, row_id)?;
+        versions.push(RowVersion {
             facts: load::facts_of(bucket, first).await?,
             candidates: candidates.clone(),
         });
@@ -206,15 +206,15 @@ async fn user_versions(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) 
         .buffered(ENTRIES_IN_FLIGHT);
     while let Some((number, object)) = entries.try_next().await? {
         let actions = log::parse_entry(&object)?;
-        candidates.apply(&object.meta.key, &actions, user_id)?;
+        candidates.apply(&object.meta.key, &actions, row_id)?;
         let commit = replay::commit_facts(&actions, object.meta.modified);
-        versions.push(UserVersion {
+        versions.push(RowVersion {
             facts: VersionFacts::new(number, &commit),
             candidates: candidates.clone(),
         });
     }
     drop(entries);
-    Ok(UserVersions { versions, reach })
+    Ok(RowVersions { versions, reach })
 }
 
 /// The first version to examine, and the reason: the oldest version, or a checkpoint that is recent enough.
@@ -230,7 +230,7 @@ fn first_version(listing: &Listing, loadable: &RangeInclusive<u64>, newest: u64)
 
 impl Candidates {
     /// Applies the actions of a checkpoint or of the next entry.
-    fn apply(&mut self, key: &str, actions: &[Action], user_id: &UserId) -> Result<(), TableError> {
+    fn apply(&mut self, key: &str, actions: &[Action], row_id: &RowId) -> Result<(), TableError> {
         let metadata = actions.iter().rev().find_map(|action| action.meta_data.as_ref());
         if let Some(metadata) = metadata.filter(|metadata| !self.schema.is_of(metadata)) {
             self.schema = Arc::new(TableSchema::of_metadata(metadata)?);
@@ -246,7 +246,7 @@ impl Candidates {
                 replay::check_add(key, add)?;
                 // A file without statistics may contain any row.
                 let may_contain = replay::bounds(add, self.schema.id())
-                    .is_none_or(|(rows, least, greatest)| rows > 0 && *least <= *user_id.as_str() && *user_id.as_str() <= *greatest);
+                    .is_none_or(|(rows, least, greatest)| rows > 0 && *least <= *row_id.as_str() && *row_id.as_str() <= *greatest);
                 let path = percent_decoded(&add.path);
                 if may_contain && !self.files.contains(&path) {
                     Arc::make_mut(&mut self.files).insert(path);

@@ -4,8 +4,9 @@ use std::io::Cursor;
 
 use bytes::Bytes;
 use datalake_core::{
+    calendar::Day,
     dataset::{self, Value, ValueRef},
-    user::{BirthTimestamp, Day, UserId},
+    row_id::RowId,
 };
 use datalake_store::simulation;
 use jiff::Timestamp;
@@ -225,8 +226,8 @@ impl<'a> Columns<'a> {
         })
     }
 
-    pub(crate) fn user_id(&self, ids: &'a StringChunked, row: usize, name: &str) -> Result<UserId, TableError> {
-        UserId::parse(self.string(ids, row, name)?).map_err(|_| self.invalid(name, "contains an invalid user ID"))
+    pub(crate) fn row_id(&self, ids: &'a StringChunked, row: usize, name: &str) -> Result<RowId, TableError> {
+        RowId::parse(self.string(ids, row, name)?).map_err(|_| self.invalid(name, "contains an invalid ID"))
     }
 
     pub(crate) fn invalid(&self, name: &str, what: &str) -> TableError {
@@ -288,8 +289,7 @@ impl<'a> ValueColumn<'a> {
     }
 
     fn day(&self, number: i32) -> Result<Day, TableError> {
-        let day = BirthTimestamp::from_ms(i64::from(number) * 86_400_000).map(BirthTimestamp::day);
-        day.ok_or_else(|| self.outside_of_calendar())
+        Day::from_number(number).ok_or_else(|| self.outside_of_calendar())
     }
 
     fn outside_of_calendar(&self) -> TableError {

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use datalake_core::{
+    calendar::Day,
     dataset::{Value, ValueRef},
     row::{Provenance, Row},
     run::RunId,
-    user::Day,
 };
 use datalake_store::simulation;
 use jiff::Timestamp;
@@ -35,12 +35,12 @@ pub(crate) fn encode(schema: &TableSchema, rows: &[Row]) -> Result<Encoded, Tabl
 }
 
 fn encode_now(schema: &TableSchema, rows: &[Row]) -> Result<Encoded, TableError> {
-    let mut columns = vec![string_column(schema.id(), rows.iter().map(|row| Some(row.user_id.as_str())))];
+    let mut columns = vec![string_column(schema.id(), rows.iter().map(|row| Some(row.row_id.as_str())))];
     for (index, column) in schema.columns().iter().enumerate().take(schema.dataset().columns().len()).skip(1) {
         columns.push(value_column(column, rows.iter().map(|row| row.values[index - 1].as_ref())));
     }
     for (file, file_column) in schema.dataset().files().iter().enumerate() {
-        let path = |row: &Row| row.files[file].is_some().then(|| file_column.path(row.user_id.as_str()).concat());
+        let path = |row: &Row| row.files[file].is_some().then(|| file_column.path(row.row_id.as_str()).concat());
         columns.push(PolarsColumn::new(
             schema.path(file).into(),
             rows.iter().map(path).collect::<Vec<_>>(),
@@ -105,7 +105,7 @@ fn stats(schema: &TableSchema, rows: &[Row]) -> Stats {
 fn bound(rows: &[Row], index: usize, is_least: bool) -> Option<Json> {
     let Some(index) = index.checked_sub(1) else {
         let row = if is_least { rows.first() } else { rows.last() };
-        return row.map(|row| json!(row.user_id.as_str()));
+        return row.map(|row| json!(row.row_id.as_str()));
     };
     let values = rows.iter().filter_map(|row| row.values[index].as_ref().map(Value::as_ref));
     let extreme = values.reduce(|extreme, value| {
@@ -199,7 +199,7 @@ pub(crate) fn rows(schema: &TableSchema, key: &str, bytes: Bytes) -> Result<Vec<
                 paths.get(row).map(|_| objects.provenance(times, row)).transpose()
             };
             Ok(Row {
-                user_id: columns.user_id(ids, row, schema.id())?,
+                row_id: columns.row_id(ids, row, schema.id())?,
                 values: values.iter().map(value).collect::<Result<_, _>>()?,
                 csv: source.0.provenance(source.1, row)?,
                 files: files.iter().map(file).collect::<Result<_, TableError>>()?,
@@ -228,7 +228,7 @@ pub(crate) fn recorded_sources(schema: &TableSchema, key: &str, bytes: Bytes) ->
             let file = |objects: &Objects<'_>| objects.etags.get(row).map(|_| objects.version(row).map(owned)).transpose();
             let (csv_etag, csv_size) = objects[0].version(row).map(owned)?;
             Ok(RecordedSources {
-                user_id: columns.user_id(ids, row, schema.id())?,
+                row_id: columns.row_id(ids, row, schema.id())?,
                 csv_etag,
                 csv_size,
                 files: objects[1..].iter().map(file).collect::<Result<_, TableError>>()?,

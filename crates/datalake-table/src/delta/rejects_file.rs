@@ -6,8 +6,8 @@ use datalake_core::{
     keys,
     plan::SourceVersion,
     reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
+    row_id::RowId,
     run::RunId,
-    user::UserId,
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
@@ -147,7 +147,7 @@ fn encode_now(rejects: &[ExcludedSource]) -> Result<bytes::Bytes, TableError> {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     parquet_columns::write(vec![
         string_column(KEY, rejects.iter().map(|refusal| Some(&*refusal.key))),
-        string_column(USER_ID, rejects.iter().map(|refusal| refusal.user_id.as_ref().map(UserId::as_str))),
+        string_column(USER_ID, rejects.iter().map(|refusal| refusal.row_id.as_ref().map(RowId::as_str))),
         string_column(ETAG, rejects.iter().map(|refusal| Some(&*refusal.etag))),
         long_column(SIZE, rejects.iter().map(|refusal| Some(number(refusal.size)))),
         string_column(KIND, rejects.iter().map(|refusal| Some(kind(refusal)))),
@@ -223,10 +223,10 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<ExcludedSource>
         RejectCode::parse(code).map(reject).transpose()?.map(Exclusion::Rejected)
     };
     let Some(refusal) = refusal else { return Ok(None) };
-    let user_id = optional_text(USER_ID)?
-        .map(UserId::parse)
+    let row_id = optional_text(USER_ID)?
+        .map(RowId::parse)
         .transpose()
-        .map_err(|_| columns.invalid(USER_ID, "contains an invalid user ID"))?;
+        .map_err(|_| columns.invalid(USER_ID, "contains an invalid ID"))?;
     let run_id = RunId::parse(text(RUN_ID)?).map_err(|_| columns.invalid(RUN_ID, "contains an invalid run ID"))?;
     let since = Timestamp::from_microsecond(columns.long(columns.longs(SINCE)?, row, SINCE)?);
     let since = since.map_err(|_| columns.invalid(SINCE, "contains a time out of range"))?;
@@ -240,7 +240,7 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<ExcludedSource>
     };
     Ok(Some(ExcludedSource {
         key: text(KEY)?.into(),
-        user_id,
+        row_id,
         etag: text(ETAG)?.into(),
         size: number(SIZE)?,
         exclusion: refusal,
@@ -257,7 +257,7 @@ mod tests {
     fn refusal(refusal: Exclusion) -> ExcludedSource {
         ExcludedSource {
             key: "src-data/1.csv".into(),
-            user_id: None,
+            row_id: None,
             etag: "tag".into(),
             size: 41,
             exclusion: refusal,

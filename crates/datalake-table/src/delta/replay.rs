@@ -223,14 +223,14 @@ pub(crate) fn bounds(add: &Add, id: &str) -> Option<(u64, Box<str>, Box<str>)> {
 
 fn data_file(path: &str, add: Add, id: &str) -> Result<DataFile, TableError> {
     let damaged = |reason: &str| TableError::corrupt(keys::table_file(path), reason);
-    let (rows, min_user_id, max_user_id) = bounds(&add, id).ok_or_else(|| damaged("its rows could not be counted"))?;
+    let (rows, min_id, max_id) = bounds(&add, id).ok_or_else(|| damaged("its rows could not be counted"))?;
     let size = u64::try_from(add.size).map_err(|_| damaged("its size in the log is negative"))?;
     Ok(DataFile {
         path: add.path.as_str().into(),
         size,
         rows,
-        min_user_id,
-        max_user_id,
+        min_id,
+        max_id,
         add: Arc::new(add),
     })
 }

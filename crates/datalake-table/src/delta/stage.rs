@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The number of groups that are rewritten at once, and of data files of one group that are encoded at once. A new table is one group of
-/// many data files, and a change of many users is many groups of one. Each keeps the rows of one or two data files in memory.
+/// many data files, and a change of many rows is many groups of one. Each keeps the rows of one or two data files in memory.
 const REWRITES_IN_FLIGHT: usize = 2;
 /// More small data files are merged even if no edit affects them, because readers need a request for each.
 const SMALL_FILES_MAX: usize = 16;
@@ -156,14 +156,14 @@ fn groups(data_files: &[Arc<DataFile>], edits: Vec<Edit>, rows_max: usize) -> Ve
     let mut parts = Vec::new();
     for (index, cluster) in clusters.iter().enumerate() {
         // Edits between two clusters go to the first of them, and edits before all clusters to the first cluster.
-        let next_min = clusters.get(index + 1).and_then(|next| next.first()).map(|file| &*file.min_user_id);
+        let next_min = clusters.get(index + 1).and_then(|next| next.first()).map(|file| &*file.min_id);
         let end = next_min.map_or(rest.len(), |next_min| {
-            rest.partition_point(|edit| edit.user_id().as_str() < next_min)
+            rest.partition_point(|edit| edit.row_id().as_str() < next_min)
         });
         let own: Vec<Edit> = rest.drain(..end).collect();
         let affects = |edit: &Edit| match edit {
             Edit::Put(_) => true,
-            Edit::Remove(user_id) => cluster.iter().any(|file| file.may_contain(user_id.as_str())),
+            Edit::Remove(row_id) => cluster.iter().any(|file| file.may_contain(row_id.as_str())),
         };
         let puts = own.iter().filter(|edit| matches!(edit, Edit::Put(_))).count();
         let rows: u64 = cluster.iter().map(|file| file.rows).sum();
@@ -228,14 +228,14 @@ fn ranges_to_merge(sizes: &[Size], rows_max: usize) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Applies edits to rows, and returns whether an edit changed anything. Both are sorted by user ID, without duplicates.
+/// Applies edits to rows, and returns whether an edit changed anything. Both are sorted by ID, without duplicates.
 fn apply(rows: Vec<Row>, edits: Vec<Edit>) -> (Vec<Row>, bool) {
     let mut changed = false;
     let mut applied = Vec::with_capacity(rows.len() + edits.len());
     let (mut rows, mut edits) = (rows.into_iter().peekable(), edits.into_iter().peekable());
     loop {
         let order = match (rows.peek(), edits.peek()) {
-            (Some(row), Some(edit)) => row.user_id.cmp(edit.user_id()),
+            (Some(row), Some(edit)) => row.row_id.cmp(edit.row_id()),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => return (applied, changed),

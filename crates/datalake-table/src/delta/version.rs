@@ -228,7 +228,7 @@ impl Version {
         self.0.commit.counts.as_ref()
     }
 
-    /// The data files, by their smallest user ID. Only files of other engines overlap.
+    /// The data files, by their smallest ID. Only files of other engines overlap.
     pub fn data_files(&self) -> &[Arc<DataFile>] {
         &self.0.data_files
     }

@@ -1,6 +1,6 @@
 //! Compact, immutable columns with access by index.
 //!
-//! A reader keeps all rows of the table in memory, so the size of these columns determines how many users fit into a machine.
+//! A reader keeps all rows of the table in memory, so the size of these columns determines how many rows fit into a machine.
 
 use polars::prelude::PlHashMap;
 

@@ -3,8 +3,8 @@
 use std::ops::{Range, RangeInclusive};
 
 use datalake_core::{
+    calendar::{Age, Day},
     query::filter::{Days, FileFilter, Selection, days_for_years},
-    user::{Age, Day},
 };
 
 /// The number of rows until the end of each day, with and without the first file. Invariant: days ascend, and each has rows.
@@ -238,15 +238,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     use datalake_core::{
+        calendar::Day,
         query::filter::{Filter, YearsBound},
-        user::BirthTimestamp,
     };
     use proptest::prelude::*;
 
     use super::*;
 
     fn day(number: i64) -> Day {
-        BirthTimestamp::from_ms(number * 86_400_000).unwrap().day()
+        Day::from_ms(number * 86_400_000).unwrap()
     }
 
     /// The counts of a scan of the rows.

@@ -15,7 +15,7 @@ pub struct Change<'a> {
     pub after: Option<RowView<'a>>,
 }
 
-/// Finds the differences of two versions one by one, by user ID. Skips data files that both versions contain.
+/// Finds the differences of two versions one by one, by ID. Skips data files that both versions contain.
 #[derive(Debug)]
 pub struct Difference {
     before: Side,
@@ -50,7 +50,7 @@ impl Difference {
                 (None, None) => return None,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(before), Some(after)) => self.before.row(before).user_id.cmp(self.after.row(after).user_id),
+                (Some(before), Some(after)) => self.before.row(before).row_id.cmp(self.after.row(after).row_id),
             };
             let before = before.filter(|_| order.is_le());
             let after = after.filter(|_| order.is_ge());

@@ -6,10 +6,10 @@ use std::{
 };
 
 use datalake_core::{
+    calendar::{Ages, Day},
     dataset::{ColumnType, Dataset, ValueRef},
     query::column::Column,
     row::{Cell, RowView},
-    user::{Ages, Day},
 };
 use parking_lot::Mutex;
 use polars::prelude::{

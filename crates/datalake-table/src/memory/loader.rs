@@ -42,7 +42,7 @@ impl RowLoader {
         .await
     }
 
-    /// The rows of a cluster of overlapping data files, merged by user ID.
+    /// The rows of a cluster of overlapping data files, merged by ID.
     pub(crate) async fn load_cluster(&self, schema: &Arc<TableSchema>, cluster: &[Arc<DataFile>]) -> Result<PackedRows, TableError> {
         let mut parts = Vec::with_capacity(cluster.len());
         for file in cluster {

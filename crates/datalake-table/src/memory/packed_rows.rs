@@ -3,9 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use datalake_core::{
+    calendar::Day,
     dataset::{Dataset, ValueRef},
     row::{RowValues, RowView},
-    user::Day,
 };
 use polars::prelude::DataFrame;
 
@@ -69,16 +69,16 @@ impl PackedRows {
     /// Merges the rows of overlapping data files of one table. `key` is one of the files, for errors.
     pub(crate) fn merge(parts: &[Self], key: &str) -> Result<Self, TableError> {
         let mut rows: Vec<RowView<'_>> = parts.iter().flat_map(Self::iter).collect();
-        rows.sort_unstable_by_key(|row| row.user_id);
+        rows.sort_unstable_by_key(|row| row.row_id);
         let dataset = parts.first().map_or_else(Dataset::shared_users, |part| Arc::clone(&part.dataset));
-        if !rows.is_sorted_by(|left, right| left.user_id < right.user_id) {
+        if !rows.is_sorted_by(|left, right| left.row_id < right.row_id) {
             let id = &dataset.columns()[0].name;
             return Err(TableError::corrupt(
                 key,
                 format!("column {id} contains a value that also has a row in an overlapping file"),
             ));
         }
-        let ids = StringColumn::collect(key, rows.iter().map(|row| Ok(row.user_id)))?;
+        let ids = StringColumn::collect(key, rows.iter().map(|row| Ok(row.row_id)))?;
         let columns = dataset.columns().iter().enumerate().skip(1);
         let values =
             columns.map(|(index, column)| PackedValues::collect(key, column.column_type, rows.iter().map(|row| Ok(row.value(index)))));
@@ -112,28 +112,28 @@ impl PackedRows {
         self.values.get(self.day_column?)?.day(index)
     }
 
-    /// All rows, by user ID.
+    /// All rows, by ID.
     pub fn iter(&self) -> impl Iterator<Item = RowView<'_>> {
         (0..self.len()).map(|index| self.row(index))
     }
 
-    /// The index of the user's row.
-    pub fn position(&self, user_id: &str) -> Option<usize> {
-        let after = self.first_not_less(user_id);
-        (after < self.len() && self.ids.get(after) == user_id).then_some(after)
+    /// The index of the row.
+    pub fn position(&self, row_id: &str) -> Option<usize> {
+        let after = self.first_not_less(row_id);
+        (after < self.len() && self.ids.get(after) == row_id).then_some(after)
     }
 
-    /// The largest user ID. None if there are no rows.
+    /// The largest ID. None if there are no rows.
     pub(crate) fn last_user_id(&self) -> Option<&str> {
         self.len().checked_sub(1).map(|last| self.ids.get(last))
     }
 
-    /// The index of the first row whose user ID is not less than `user_id`.
-    pub(crate) fn first_not_less(&self, user_id: &str) -> usize {
+    /// The index of the first row whose ID is not less than `user_id`.
+    pub(crate) fn first_not_less(&self, row_id: &str) -> usize {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low.midpoint(high);
-            if self.ids.get(middle) < user_id {
+            if self.ids.get(middle) < row_id {
                 low = middle + 1;
             } else {
                 high = middle;
@@ -212,10 +212,10 @@ mod tests {
 
     #[test]
     fn overlapping_rows_are_merged() {
-        let row = |user_id| (Some(user_id), Some("A"), Some(0), false);
+        let row = |row_id| (Some(row_id), Some("A"), Some(0), false);
         let packed = |cases: &[Case<'_>]| PackedRows::from_frame(&schema(), &made(cases), "key").unwrap();
         let merged = PackedRows::merge(&[packed(&[row("1"), row("3")]), packed(&[row("2")])], "key").unwrap();
-        assert_eq!(merged.iter().map(|row| row.user_id).collect::<Vec<_>>(), ["1", "2", "3"]);
+        assert_eq!(merged.iter().map(|row| row.row_id).collect::<Vec<_>>(), ["1", "2", "3"]);
         assert!(PackedRows::merge(&[packed(&[row("1")]), packed(&[row("1")])], "key").is_err());
     }
 
@@ -226,11 +226,11 @@ mod tests {
                 rows.iter().map(|(id, (name, day, image))| (Some(id.as_str()), Some(name.as_str()), Some(day * 86_400_000), *image)).collect();
             let file = PackedRows::from_frame(&schema(), &made(&cases), "key").unwrap();
             prop_assert_eq!(file.len(), rows.len());
-            for (row, (user_id, (name, day, has_image))) in file.iter().zip(&rows) {
-                let values = [ValueRef::Text(user_id), ValueRef::Text(name), ValueRef::Text("Last"), ValueRef::EpochMs(day * 86_400_000)];
+            for (row, (row_id, (name, day, has_image))) in file.iter().zip(&rows) {
+                let values = [ValueRef::Text(row_id), ValueRef::Text(name), ValueRef::Text("Last"), ValueRef::EpochMs(day * 86_400_000)];
                 prop_assert_eq!([0, 1, 2, 3].map(|column| row.value(column)), values.map(Some));
                 prop_assert_eq!(row.has_file(0), *has_image);
-                prop_assert_eq!(file.position(user_id).map(|index| file.row(index)), Some(row));
+                prop_assert_eq!(file.position(row_id).map(|index| file.row(index)), Some(row));
             }
             prop_assert_eq!(file.position("~"), None);
             prop_assert_eq!(file.position(""), None);

@@ -1,17 +1,14 @@
 //! The values of one column of a data file, packed by the type of the column.
 
 use datalake_core::{
+    calendar::Day,
     dataset::{ColumnType, ValueRef},
-    user::{BirthTimestamp, Day},
 };
 
 use crate::{
     error::TableError,
     memory::columns::{BitColumn, DictColumn, IntegerColumn},
 };
-
-/// Milliseconds of one day.
-const DAY_MS: i64 = 86_400_000;
 
 /// The values of one column.
 pub(crate) struct PackedValues {
@@ -84,7 +81,7 @@ impl PackedValues {
     /// frequent type.
     pub(crate) fn day(&self, index: usize) -> Option<Day> {
         match (&self.values, &self.present, self.column_type) {
-            (Values::Integers(numbers), None, ColumnType::EpochMs) => BirthTimestamp::from_ms(numbers.get(index)).map(BirthTimestamp::day),
+            (Values::Integers(numbers), None, ColumnType::EpochMs) => Day::from_ms(numbers.get(index)),
             _ => self.get(index)?.day(),
         }
     }
@@ -131,6 +128,6 @@ fn integer(value: ValueRef<'_>) -> i64 {
 }
 
 fn day_of(number: i64) -> Day {
-    let time = BirthTimestamp::from_ms(number * DAY_MS).expect("it was packed from a day");
-    time.day()
+    let day = i32::try_from(number).ok().and_then(Day::from_number);
+    day.expect("it was packed from a day")
 }

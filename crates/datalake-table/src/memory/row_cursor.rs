@@ -22,7 +22,7 @@ pub struct RowCursor {
 /// The source of the rows.
 #[derive(Clone, Debug)]
 enum Source {
-    /// The rows of the snapshot, by user ID.
+    /// The rows of the snapshot, by ID.
     Scan(Span),
     /// The rows with these numbers, from `next` on.
     Numbers { numbers: Arc<[u32]>, next: usize },
@@ -45,15 +45,15 @@ pub struct Page {
     pub rows: RowCursor,
     /// The number of rows on all pages.
     pub total: u64,
-    /// The user ID of the page's last row if there is a next page, which starts after that row.
+    /// The ID of the page's last row if there is a next page, which starts after that row.
     pub last_user_id: Option<String>,
 }
 
 impl RowCursor {
-    /// All rows of a selection in an order. `after` is the user ID of the row after which to start; none starts at the first row. `total` is
+    /// All rows of a selection in an order. `after` is the ID of the row after which to start; none starts at the first row. `total` is
     /// the number of rows of the selection.
     ///
-    /// In the order of the user IDs, rows are read one by one. Any other order reads all rows first, and keeps the number of each:
+    /// In the order of the IDs, rows are read one by one. Any other order reads all rows first, and keeps the number of each:
     /// [`ROW_NUMBER_BYTES`] per row.
     pub fn all(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, total: u64) -> Self {
         if order.is_by_user_id() {
@@ -136,10 +136,10 @@ impl RowCursor {
 }
 
 impl Page {
-    /// The first rows of a selection in an order, at most `limit`. `after` is the user ID of the row after which to start; none starts at
+    /// The first rows of a selection in an order, at most `limit`. `after` is the ID of the row after which to start; none starts at
     /// the first row.
     ///
-    /// A range of user IDs in their order is not read: its pages follow from positions. For other selections and orders, one pass counts the
+    /// A range of IDs in their order is not read: its pages follow from positions. For other selections and orders, one pass counts the
     /// rows and collects the numbers of those on the page; it keeps at most twice as many as `limit`.
     pub fn new(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, limit: usize) -> Self {
         if order.is_by_user_id() && selection.is_range_of_ids() {
@@ -156,9 +156,7 @@ impl Page {
         let has_next = numbers.len() > limit;
         numbers.truncate(limit);
         let last = numbers.last().filter(|_| has_next);
-        let last_user_id = last
-            .and_then(|last| snapshot.row_of_number(*last))
-            .map(|row| row.user_id.to_owned());
+        let last_user_id = last.and_then(|last| snapshot.row_of_number(*last)).map(|row| row.row_id.to_owned());
         Self {
             rows: RowCursor::numbers(snapshot, selection, numbers),
             total,
@@ -173,21 +171,21 @@ impl Page {
         let last = snapshot.last_row(page).filter(|_| has_next);
         Self {
             total: snapshot.count(&selection),
-            last_user_id: last.map(|row| row.user_id.to_owned()),
+            last_user_id: last.map(|row| row.row_id.to_owned()),
             rows: RowCursor::scan(snapshot, selection, page),
         }
     }
 }
 
-/// The number of rows of a selection up to and including the row of a user in an order: the rows before a cursor that starts after it.
+/// The number of rows of a selection up to and including a row in an order: the rows before a cursor that starts after it.
 ///
-/// For a range of user IDs in their order, this is computed from the row's position. Otherwise all rows are read.
-pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, user_id: &str) -> u64 {
+/// For a range of IDs in their order, this is computed from the row's position. Otherwise all rows are read.
+pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, row_id: &str) -> u64 {
     if order.is_by_user_id() {
-        let span = snapshot.span(selection).up_to(snapshot.after(user_id));
+        let span = snapshot.span(selection).up_to(snapshot.after(row_id));
         return snapshot.count_within(selection, span);
     }
-    let last = snapshot.row(user_id);
+    let last = snapshot.row(row_id);
     let is_up_to = |row: &RowView<'_>| last.is_some_and(|last| order.compare(row, &last, selection.ages).is_le());
     count(snapshot.rows(selection).filter(is_up_to).count())
 }
@@ -197,30 +195,30 @@ pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, us
 pub enum PreviousPage {
     /// The previous page is the first one.
     First,
-    /// The previous page starts after the row of this user ID.
+    /// The previous page starts after the row of this ID.
     After(String),
 }
 
 /// The previous page of a page that starts after the row of `user_id`, with at most `limit` rows per page.
 ///
-/// For a range of user IDs in their order, this is computed from the row's position. Otherwise all rows up to that row are read, and the
+/// For a range of IDs in their order, this is computed from the row's position. Otherwise all rows up to that row are read, and the
 /// numbers of at most twice `limit` rows are in memory.
-pub fn previous_page(snapshot: &Snapshot, selection: &Selection, order: &Order, user_id: &str, limit: usize) -> PreviousPage {
+pub fn previous_page(snapshot: &Snapshot, selection: &Selection, order: &Order, row_id: &str, limit: usize) -> PreviousPage {
     let row_number = if order.is_by_user_id() && selection.is_range_of_ids() {
         let first = snapshot.number_of(snapshot.span(selection).start());
-        let end = snapshot.number_of(snapshot.after(user_id));
+        let end = snapshot.number_of(snapshot.after(row_id));
         let page_start = u32::try_from(limit).ok().and_then(|limit| end.checked_sub(limit));
         page_start.filter(|start| *start > first).map(|start| start - 1)
     } else {
-        last_row_before(snapshot, selection, order, user_id, limit)
+        last_row_before(snapshot, selection, order, row_id, limit)
     };
     let row = row_number.and_then(|number| snapshot.row_of_number(number));
-    row.map_or(PreviousPage::First, |row| PreviousPage::After(row.user_id.to_owned()))
+    row.map_or(PreviousPage::First, |row| PreviousPage::After(row.row_id.to_owned()))
 }
 
-/// The user ID of the last of the first `count` rows of a selection in an order; none if `count` is 0 or there are fewer rows.
+/// The ID of the last of the first `count` rows of a selection in an order; none if `count` is 0 or there are fewer rows.
 ///
-/// For a range of user IDs in their order, this is computed. Otherwise all rows are read, and their numbers are in memory: 4 bytes each.
+/// For a range of IDs in their order, this is computed. Otherwise all rows are read, and their numbers are in memory: 4 bytes each.
 pub fn last_of_first(snapshot: &Snapshot, selection: &Selection, order: &Order, count: usize) -> Option<String> {
     let index = count.checked_sub(1)?;
     let number = if order.is_by_user_id() && selection.is_range_of_ids() {
@@ -238,7 +236,7 @@ pub fn last_of_first(snapshot: &Snapshot, selection: &Selection, order: &Order, 
     };
     number
         .and_then(|number| snapshot.row_of_number(number))
-        .map(|row| row.user_id.to_owned())
+        .map(|row| row.row_id.to_owned())
 }
 
 fn compare_numbers(snapshot: &Snapshot, selection: &Selection, order: &Order, left: u32, right: u32) -> Ordering {
@@ -246,9 +244,9 @@ fn compare_numbers(snapshot: &Snapshot, selection: &Selection, order: &Order, le
     rows.map_or(Ordering::Equal, |(left, right)| order.compare(&left, &right, selection.ages))
 }
 
-/// The number of the row that comes `limit` rows before the row of a user in an order.
-fn last_row_before(snapshot: &Snapshot, selection: &Selection, order: &Order, user_id: &str, limit: usize) -> Option<u32> {
-    let last = snapshot.row(user_id)?;
+/// The number of the row that comes `limit` rows before a row in an order.
+fn last_row_before(snapshot: &Snapshot, selection: &Selection, order: &Order, row_id: &str, limit: usize) -> Option<u32> {
+    let last = snapshot.row(row_id)?;
     let backwards = |left: &u32, right: &u32| compare_numbers(snapshot, selection, order, *right, *left);
     let mut numbers = Vec::new();
     let mut rows = snapshot.rows(selection);
@@ -266,7 +264,7 @@ fn last_row_before(snapshot: &Snapshot, selection: &Selection, order: &Order, us
     numbers.get(limit).copied()
 }
 
-/// The number of rows of a selection, and the numbers of the first ones after the row of a user, by user ID.
+/// The number of rows of a selection, and the numbers of the first ones after a row, by ID.
 fn first_row_numbers(snapshot: &Snapshot, selection: &Selection, after: Option<&str>, rows_max: usize) -> (u64, Vec<u32>) {
     let known_total = snapshot.count_without_scan(selection);
     let remaining = snapshot.span_after(selection, after);
@@ -290,7 +288,7 @@ fn first_row_numbers(snapshot: &Snapshot, selection: &Selection, after: Option<&
     (known_total.unwrap_or(total), numbers)
 }
 
-/// The number of rows of a selection, and the numbers of the first ones after the row of a user, in an order.
+/// The number of rows of a selection, and the numbers of the first ones after a row, in an order.
 fn sorted_row_numbers(
     snapshot: &Snapshot,
     selection: &Selection,
@@ -300,7 +298,7 @@ fn sorted_row_numbers(
     capacity: usize,
 ) -> (u64, Vec<u32>) {
     let compare = |left: &u32, right: &u32| compare_numbers(snapshot, selection, order, *left, *right);
-    let after = after.and_then(|user_id| snapshot.row(user_id));
+    let after = after.and_then(|row_id| snapshot.row(row_id));
     let is_after = |row: &RowView<'_>| after.is_none_or(|after| order.compare(row, &after, selection.ages).is_gt());
     let mut total = 0;
     let mut numbers = Vec::with_capacity(capacity);
@@ -326,5 +324,5 @@ fn last_number(snapshot: &Snapshot, rows: &Rows<'_>) -> u32 {
     snapshot.number_of(rows.remaining().start().before())
 }
 
-/// The bytes per row of a cursor in another order than that of the user IDs, which keeps the number of each row.
+/// The bytes per row of a cursor in another order than that of the IDs, which keeps the number of each row.
 pub const ROW_NUMBER_BYTES: usize = size_of::<u32>();

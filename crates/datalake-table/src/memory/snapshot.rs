@@ -3,6 +3,7 @@
 use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
 use datalake_core::{
+    calendar::Day,
     count::count,
     dataset::Dataset,
     query::{
@@ -12,7 +13,6 @@ use datalake_core::{
     },
     reject::ExcludedSource,
     row::{Cell, RowValues, RowView},
-    user::Day,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -32,7 +32,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     version: Version,
-    /// By user ID. The ranges do not overlap, and no part is empty.
+    /// By ID. The ranges do not overlap, and no part is empty.
     pub(crate) parts: Vec<Arc<Part>>,
     rejects: Vec<ExcludedSource>,
     pub(crate) days: DayCounts,
@@ -73,8 +73,8 @@ impl Snapshot {
     pub async fn load(table: &Table, version: Version, previous: Option<&Self>) -> Result<Self, TableError> {
         let reusable = |cluster: &[Arc<DataFile>]| {
             let same = |part: &&Arc<Part>| part.paths.iter().eq(cluster.iter().map(|file| &file.path));
-            let is_before = |part: &Arc<Part>| part.rows.last_user_id() < cluster.first().map(|file| &*file.min_user_id);
-            // The part of the cluster, if there is one, is the first whose last user ID is not less than the cluster's first.
+            let is_before = |part: &Arc<Part>| part.rows.last_user_id() < cluster.first().map(|file| &*file.min_id);
+            // The part of the cluster, if there is one, is the first whose last ID is not less than the cluster's first.
             let previous = previous?;
             previous.parts.get(previous.parts.partition_point(is_before)).filter(same).cloned()
         };
@@ -156,16 +156,16 @@ impl Snapshot {
         all.unwrap_or_else(|| self.rejects.len() - self.rejected_count())
     }
 
-    /// The user's row.
-    pub fn row(&self, user_id: &str) -> Option<RowView<'_>> {
-        let part = self.parts.partition_point(|part| part.rows.last_user_id() < Some(user_id));
+    /// The row.
+    pub fn row(&self, row_id: &str) -> Option<RowView<'_>> {
+        let part = self.parts.partition_point(|part| part.rows.last_user_id() < Some(row_id));
         let rows = &self.parts.get(part)?.rows;
-        rows.position(user_id).map(|index| rows.row(index))
+        rows.position(row_id).map(|index| rows.row(index))
     }
 
-    /// The users before and after a user ID, whether or not it has a row.
-    pub fn neighbors(&self, user_id: &str) -> [Option<RowView<'_>>; 2] {
-        let [first, end] = [self.not_less(user_id), self.after(user_id)].map(|position| self.number_of(position));
+    /// The IDs before and after an ID, whether or not it has a row.
+    pub fn neighbors(&self, row_id: &str) -> [Option<RowView<'_>>; 2] {
+        let [first, end] = [self.not_less(row_id), self.after(row_id)].map(|position| self.number_of(position));
         let before = first.checked_sub(1).and_then(|number| self.row_of_number(number));
         [before, self.row_of_number(end)]
     }
@@ -263,7 +263,7 @@ impl Snapshot {
         DayCounts::count(counted)
     }
 
-    /// The rows of a selection, by user ID.
+    /// The rows of a selection, by ID.
     pub fn rows<'a>(&'a self, selection: &'a Selection) -> Rows<'a> {
         self.rows_from(selection, self.span(selection))
     }
@@ -277,7 +277,7 @@ impl Snapshot {
         }
     }
 
-    /// The span that contains all rows of a selection, by its conditions on user IDs.
+    /// The span that contains all rows of a selection, by its conditions on IDs.
     pub fn span(&self, selection: &Selection) -> Span {
         let last = Position {
             part: self.parts.len(),
@@ -287,7 +287,7 @@ impl Snapshot {
             from: selection.least_user_id().map(|least| self.not_less(least)).unwrap_or_default(),
             until: selection.greatest_user_id().map_or(last, |greatest| self.after(greatest)),
         };
-        // The first and the last row may have exactly the user ID of a bound that excludes it.
+        // The first and the last row may have exactly the ID of a bound that excludes it.
         let is_excluded = |row: RowView<'_>| !selection.matches_values(&row);
         if selection.is_range_of_ids() && span.from < span.until {
             if self.row_at(span.from).is_some_and(is_excluded) {
@@ -300,10 +300,10 @@ impl Snapshot {
         span
     }
 
-    /// The span of [`Snapshot::span`] after the row of a user; none starts at the first row.
-    pub(crate) fn span_after(&self, selection: &Selection, user_id: Option<&str>) -> Span {
+    /// The span of [`Snapshot::span`] after a row; none starts at the first row.
+    pub(crate) fn span_after(&self, selection: &Selection, row_id: Option<&str>) -> Span {
         let span = self.span(selection);
-        user_id.map_or(span, |user_id| span.after(self.after(user_id)))
+        row_id.map_or(span, |row_id| span.after(self.after(row_id)))
     }
 
     /// The first rows of a span, at most `limit`.
@@ -331,24 +331,24 @@ impl Snapshot {
         (whole + until.index).saturating_sub(from.index)
     }
 
-    /// The position after the row with this user ID, or the position where it would be.
-    pub(crate) fn after(&self, user_id: &str) -> Position {
-        let position = self.not_less(user_id);
-        let is_there = self.row_at(position).is_some_and(|row| row.user_id == user_id);
+    /// The position after the row with this ID, or the position where it would be.
+    pub(crate) fn after(&self, row_id: &str) -> Position {
+        let position = self.not_less(row_id);
+        let is_there = self.row_at(position).is_some_and(|row| row.row_id == row_id);
         Position {
             index: position.index + usize::from(is_there),
             ..position
         }
     }
 
-    /// The position before the first row whose user ID is not less.
-    fn not_less(&self, user_id: &str) -> Position {
-        let part = self.parts.partition_point(|part| part.rows.last_user_id() < Some(user_id));
-        let index = self.parts.get(part).map_or(0, |part| part.rows.first_not_less(user_id));
+    /// The position before the first row whose ID is not less.
+    fn not_less(&self, row_id: &str) -> Position {
+        let part = self.parts.partition_point(|part| part.rows.last_user_id() < Some(row_id));
+        let index = self.parts.get(part).map_or(0, |part| part.rows.first_not_less(row_id));
         Position { part, index }
     }
 
-    /// The number of the row after a position, counted from 0 by user ID.
+    /// The number of the row after a position, counted from 0 by ID.
     pub(crate) fn number_of(&self, position: Position) -> u32 {
         let start = self.starts.get(position.part).copied().unwrap_or(self.row_count);
         u32::try_from(start + position.index).expect("4 billion rows do not fit into memory")
@@ -429,7 +429,7 @@ impl Span {
     }
 }
 
-/// The rows of a selection, by user ID.
+/// The rows of a selection, by ID.
 #[derive(Clone, Debug)]
 pub struct Rows<'a> {
     snapshot: &'a Snapshot,

@@ -1,11 +1,11 @@
 //! Statistics of rows: counts, and the average, the median, the extremes and the distribution of numbers.
 
 use datalake_core::{
+    calendar::Ages,
     count::count,
     dataset::{ColumnType, Dataset, Value, ValueRef},
     query::column::Column,
     row::{Cell, RowView},
-    user::Ages,
 };
 
 use crate::memory::day_counts::SelectionCounts;

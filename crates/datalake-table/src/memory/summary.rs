@@ -4,6 +4,7 @@
 use std::{cmp::Ordering, sync::Arc};
 
 use datalake_core::{
+    calendar::Day,
     count::count,
     dataset::{DerivedFunction, Value},
     query::{
@@ -11,7 +12,6 @@ use datalake_core::{
         filter::{FileFilter, Filter, Selection},
     },
     row::Cell,
-    user::Day,
 };
 use parking_lot::Mutex;
 

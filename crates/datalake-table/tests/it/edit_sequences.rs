@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use datalake_core::{row::Row, user::UserId};
+use datalake_core::{row::Row, row_id::RowId};
 use datalake_store::{bucket::Bucket, memory::MemoryBucket};
 use datalake_table::{settings::TableSettings, table::Table};
 use proptest::prelude::*;
@@ -200,12 +200,12 @@ async fn without_checkpoints(bucket: &MemoryBucket) -> MemoryBucket {
 async fn check_sequence(settings: TableSettings, commits: &[BTreeMap<u8, Option<u8>>]) {
     let bucket = MemoryBucket::new();
     let table = Table::with_settings(Arc::<MemoryBucket>::new(bucket.clone()), settings);
-    let mut model: BTreeMap<UserId, Row> = BTreeMap::new();
+    let mut model: BTreeMap<RowId, Row> = BTreeMap::new();
     let mut models = Vec::new();
     let mut current = None;
     for changes in commits {
         // User IDs are not sorted like numbers.
-        let changes: BTreeMap<UserId, Option<Row>> = changes
+        let changes: BTreeMap<RowId, Option<Row>> = changes
             .iter()
             .map(|(user, value)| (id(&user.to_string()), value.map(|value| row(&user.to_string(), value))))
             .collect();
@@ -219,7 +219,7 @@ async fn check_sequence(settings: TableSettings, commits: &[BTreeMap<u8, Option<
                 .all(|file| file.rows > 0 && file.rows <= u64::try_from(settings.data_file_rows_max).unwrap())
         );
         assert!(
-            version.data_files().is_sorted_by(|a, b| a.max_user_id < b.min_user_id),
+            version.data_files().is_sorted_by(|a, b| a.max_id < b.min_id),
             "data files of this product never overlap"
         );
         let loaded = table.latest().await.unwrap().unwrap();

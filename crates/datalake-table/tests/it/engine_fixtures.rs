@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
-use datalake_core::{dataset::Dataset, keys, row::Row, user::UserId};
+use datalake_core::{dataset::Dataset, keys, row::Row, row_id::RowId};
 use datalake_store::{bucket::Bucket, folder::FolderBucket};
 use datalake_table::{settings::TableSettings, table::Table};
 
@@ -12,17 +12,17 @@ use crate::support::{details_at, edit_model, id, refusal, row, rows, users, writ
 
 const VERSIONS: u64 = 45;
 
-fn csv(rows: &BTreeMap<UserId, Row>) -> String {
+fn csv(rows: &BTreeMap<RowId, Row>) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     let mut csv = "user_id,first_name,last_name,birthts,img_path\n".to_owned();
     for row in rows.values() {
         let image = row
             .file(0)
-            .map(|_| keys::image(Dataset::users(), row.user_id.as_str()))
+            .map(|_| keys::image(Dataset::users(), row.row_id.as_str()))
             .unwrap_or_default();
         let [first, last, birth] = [0, 1, 2].map(|index| row.values[index].as_ref().unwrap().to_string());
         let (first, last) = (quoted(&first), quoted(&last));
-        writeln!(csv, "{},{first},{last},{birth},{image}", row.user_id).unwrap();
+        writeln!(csv, "{},{first},{last},{birth},{image}", row.row_id).unwrap();
     }
     csv
 }
@@ -60,7 +60,7 @@ async fn filled(root: &Path, aged: Option<u64>) -> Table {
         }
         let value = u8::try_from(number).unwrap();
         let changed = if number == 0 { 0..200 } else { number * 7..number * 7 + 5 };
-        let mut changes: BTreeMap<UserId, Option<Row>> = changed
+        let mut changes: BTreeMap<RowId, Option<Row>> = changed
             .map(|user| user.to_string())
             .map(|user| (id(&user), Some(row(&user, value))))
             .collect();

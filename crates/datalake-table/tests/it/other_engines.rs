@@ -25,7 +25,8 @@ async fn foreign_file(bucket: &MemoryBucket, path: &str, users: &[&str], stats: 
     if stats {
         // Spark truncates long strings, so the bounds are wider than the rows.
         let bounds = |user_id: &str| json!({"user_id": user_id, "birthts": 0, "extra": {"nested": 1}});
-        let stats = json!({"numRecords": users.len(), "minValues": bounds(&file.min_user_id), "maxValues": bounds(&format!("{}~", file.max_user_id))});
+        let stats =
+            json!({"numRecords": users.len(), "minValues": bounds(&file.min_id), "maxValues": bounds(&format!("{}~", file.max_id))});
         add["stats"] = stats.to_string().into();
     }
     json!({ "add": add })
@@ -59,7 +60,7 @@ async fn compaction_by_another_engine_is_read() {
 
         let next = commit(&table, Some(&compacted), vec![put("6", 1)]).await;
         assert_eq!(ids(&table, &next).await, ["1", "2", "3", "4", "5", "6"]);
-        assert!(next.data_files().is_sorted_by(|a, b| a.max_user_id < b.min_user_id));
+        assert!(next.data_files().is_sorted_by(|a, b| a.max_id < b.min_id));
     }
 }
 
@@ -76,7 +77,7 @@ async fn overlapping_data_files_are_read_in_order_and_rewritten() {
     let shown: Vec<_> = shown
         .iter()
         .flat_map(datalake_table::memory::packed_rows::PackedRows::iter)
-        .map(|row| row.user_id.to_owned())
+        .map(|row| row.row_id.to_owned())
         .collect();
     assert_eq!(shown, ["1", "3", "5", "7"], "readers see merged rows");
     // A run that changes another user's row rewrites them as well.
@@ -84,7 +85,7 @@ async fn overlapping_data_files_are_read_in_order_and_rewritten() {
     assert!(!elsewhere.is_empty());
     let apart = commit(&table, Some(&mixed), vec![put("4", 4)]).await;
     assert_eq!(ids(&table, &apart).await, ["1", "3", "4", "5", "7"]);
-    assert!(apart.data_files().is_sorted_by(|a, b| a.max_user_id < b.min_user_id));
+    assert!(apart.data_files().is_sorted_by(|a, b| a.max_id < b.min_id));
     // The checkpoint of version 3 keeps the progress of the other engine's stream.
     commit(&table, Some(&apart), vec![put("8", 8)]).await;
     let loaded = table.latest().await.unwrap().unwrap();
@@ -105,7 +106,7 @@ async fn two_rows_of_a_user_are_corrupt() {
         "{known}"
     );
     let found = table
-        .rows_of(&mixed, &[datalake_core::user::UserId::parse("5").unwrap()])
+        .rows_of(&mixed, &[datalake_core::row_id::RowId::parse("5").unwrap()])
         .await
         .unwrap_err();
     assert!(
@@ -181,7 +182,7 @@ async fn checkpoint_of_another_engine_is_read() {
     write(&bucket, &version.data_files()[0].key(), fixture("compacted.parquet")).await;
     let found = rows(&table, &version).await;
     assert_eq!(found.len(), 237);
-    let user = datalake_core::user::UserId::parse("308").unwrap();
+    let user = datalake_core::row_id::RowId::parse("308").unwrap();
     assert_eq!(found[&user], row("308", 44));
     // The rejects file is not part of the fixture, so there are no rejects from here on.
     let next = commit(&table, Some(&version), vec![put("a", 1)]).await;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use datalake_core::{
+    calendar::Day,
     query::{Query, Scope},
     row::RowView,
-    user::Day,
 };
 use datalake_store::memory::MemoryBucket;
 use datalake_table::memory::{
@@ -38,7 +38,7 @@ fn query(filter: &[(&'static str, &'static str)], order: &'static str) -> Query 
 }
 
 fn ids(mut rows: RowCursor) -> Vec<String> {
-    std::iter::from_fn(|| rows.next_row().map(|row| row.user_id.to_owned())).collect()
+    std::iter::from_fn(|| rows.next_row().map(|row| row.row_id.to_owned())).collect()
 }
 
 /// A snapshot with several data files, and groups of equal values.
@@ -59,7 +59,7 @@ async fn the_pages_of_a_query_contain_its_rows_in_its_order() {
             let selection = snapshot.select(&query.filter, on);
             let mut expected: Vec<RowView<'_>> = snapshot.rows(&selection).collect();
             expected.sort_by(|left, right| query.order.compare(left, right, selection.ages));
-            let expected: Vec<_> = expected.iter().map(|row| row.user_id).collect();
+            let expected: Vec<_> = expected.iter().map(|row| row.row_id).collect();
             let total = u64::try_from(expected.len()).unwrap();
             assert_eq!(snapshot.count(&selection), total, "{filter:?}");
             let rows = RowCursor::all(Arc::clone(&snapshot), selection.clone(), &query.order, None, total);

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{
+    calendar::{Day, age_on},
     dataset::{Dataset, Value as Years},
     query::{
         Query, Scope,
         filter::{FileFilter, Filter, YearsBound},
     },
     row::{Row, RowView},
-    user::{Day, UserId, age_on},
+    row_id::RowId,
 };
 use datalake_store::{memory::MemoryBucket, request_counter::RequestCounter};
 use datalake_table::{
@@ -33,10 +34,10 @@ fn on() -> Day {
 
 fn ids(snapshot: &Snapshot, filter: &Filter) -> Vec<String> {
     let selection = snapshot.select(filter, on());
-    snapshot.rows(&selection).map(|row| row.user_id.to_owned()).collect()
+    snapshot.rows(&selection).map(|row| row.row_id.to_owned()).collect()
 }
 
-fn assert_shows(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>) {
+fn assert_shows(snapshot: &Snapshot, model: &BTreeMap<RowId, Row>) {
     fn view(row: &Row) -> RowView<'_> {
         row.view(Dataset::users())
     }
@@ -126,7 +127,7 @@ async fn pages_start_after_the_rows_before_them() {
         let mut cursor = RowCursor::all(Arc::clone(&snapshot), selection.clone(), &query.order, None, total);
         let mut ids = Vec::new();
         while let Some(row) = cursor.next_row() {
-            ids.push(row.user_id.to_owned());
+            ids.push(row.row_id.to_owned());
         }
         assert!(ids.len() > 5, "{pairs:?}: {ids:?}");
         let found: Vec<_> = (0..=ids.len() + 1)
@@ -158,7 +159,7 @@ async fn neighbors_are_the_users_before_and_after_an_id() {
         ("", [None, Some("10")]),
         ("~", [Some("29"), None]),
     ] {
-        let found = snapshot.neighbors(user_id).map(|row| row.map(|row| row.user_id));
+        let found = snapshot.neighbors(user_id).map(|row| row.map(|row| row.row_id));
         assert_eq!(found, expected, "{user_id}");
     }
 }
@@ -187,7 +188,7 @@ async fn ranges_of_user_ids_are_counted_without_reading_rows() {
             let selection = snapshot.select(&question.filter, on());
             let holds = |id: &&String| [first, second].into_iter().all(|(name, value)| meets(id, name, value));
             let expected: Vec<_> = all.iter().filter(holds).collect();
-            let rows: Vec<_> = snapshot.rows(&selection).map(|row| row.user_id).collect();
+            let rows: Vec<_> = snapshot.rows(&selection).map(|row| row.row_id).collect();
             assert_eq!(rows, expected, "{first:?}, {second:?}");
             assert_eq!(
                 usize::try_from(snapshot.count(&selection)).unwrap(),
@@ -281,7 +282,7 @@ proptest! {
                         edits.push(remove(&user));
                     }
                 }
-                edits.sort_by(|a: &Edit, b| a.user_id().cmp(b.user_id()));
+                edits.sort_by(|a: &Edit, b| a.row_id().cmp(b.row_id()));
                 let version = commit(&table, base.as_ref(), edits).await;
                 let snapshot = Snapshot::load(&table, version.clone(), current.as_ref()).await.unwrap();
                 assert_shows(&snapshot, &model);
@@ -294,8 +295,8 @@ proptest! {
     }
 }
 
-fn assert_extremes(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>, image: Option<FileFilter>) {
-    let age = |row: &Row| age_on(row.values[2].as_ref()?.day()?, on()).map(datalake_core::user::Age::years);
+fn assert_extremes(snapshot: &Snapshot, model: &BTreeMap<RowId, Row>, image: Option<FileFilter>) {
+    let age = |row: &Row| age_on(row.values[2].as_ref()?.day()?, on()).map(datalake_core::calendar::Age::years);
     let left: Vec<&Row> = model
         .values()
         .filter(|row| image.is_none_or(|image| image.matches(row.file(0).is_some())))
@@ -304,7 +305,7 @@ fn assert_extremes(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>, image: Op
     let oldest = left.iter().filter_map(|row| age(row)).max();
     let aged = |years: Option<u16>| -> Vec<String> {
         let taken = left.iter().filter(|row| years.is_some() && age(row) == years);
-        taken.map(|row| row.user_id.to_string()).collect()
+        taken.map(|row| row.row_id.to_string()).collect()
     };
     let filter = Filter {
         file: image,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use datalake_core::{
+    calendar::Day,
     dataset::{Dataset, Value},
     query::{column::Column, filter::Filter},
     row::Row,
-    user::Day,
 };
 use datalake_store::memory::MemoryBucket;
 use datalake_table::{
@@ -38,7 +38,7 @@ fn order(number: u8) -> Edit {
         ]
         .into(),
         files: [template.file(0).filter(|_| number.is_multiple_of(2)).cloned()].into(),
-        user_id: id(&format!("{number:03}")),
+        row_id: id(&format!("{number:03}")),
         ..template
     })
 }

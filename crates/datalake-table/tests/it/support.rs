@@ -12,8 +12,8 @@ use datalake_core::{
     dataset::{Dataset, Value},
     reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
     row::{Provenance, Row},
+    row_id::RowId,
     run::{Counts, RunId, RunMode},
-    user::UserId,
 };
 use datalake_store::{
     bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode},
@@ -38,8 +38,8 @@ pub(crate) fn users() -> Arc<Dataset> {
     Dataset::shared_users()
 }
 
-pub(crate) fn id(text: &str) -> UserId {
-    UserId::parse(text).unwrap()
+pub(crate) fn id(text: &str) -> RowId {
+    RowId::parse(text).unwrap()
 }
 
 /// Every third value has no image.
@@ -50,7 +50,7 @@ pub(crate) fn row(user_id: &str, value: u8) -> Row {
         modified: Timestamp::from_microsecond(1_700_000_000_123_456 + i64::from(value)).unwrap(),
     };
     Row {
-        user_id: id(user_id),
+        row_id: id(user_id),
         values: [
             Some(Value::Text(format!("Zoë {value}").into())),
             Some(Value::Text(format!("O\"Neil, {value}").into())),
@@ -92,7 +92,7 @@ pub(crate) fn refusal(key: &str) -> ExcludedSource {
     };
     ExcludedSource {
         key: key.into(),
-        user_id: Some(id("1")),
+        row_id: Some(id("1")),
         etag: "tag".into(),
         size: 41,
         exclusion: Exclusion::Rejected(reject),
@@ -104,7 +104,7 @@ pub(crate) fn refusal(key: &str) -> ExcludedSource {
 
 pub(crate) fn ignored(key: &str) -> ExcludedSource {
     ExcludedSource {
-        user_id: None,
+        row_id: None,
         exclusion: Exclusion::Ignored(IgnoreCode::UnknownKind),
         ..refusal(key)
     }
@@ -137,7 +137,7 @@ pub(crate) async fn commit(table: &Table, base: Option<&Version>, edits: Vec<Edi
 }
 
 /// All rows of the version, which are read by the user IDs of the recorded sources.
-pub(crate) async fn rows(table: &Table, version: &Version) -> BTreeMap<UserId, Row> {
+pub(crate) async fn rows(table: &Table, version: &Version) -> BTreeMap<RowId, Row> {
     let known: Vec<_> = table
         .recorded_sources(version)
         .try_collect::<Vec<_>>()
@@ -147,16 +147,16 @@ pub(crate) async fn rows(table: &Table, version: &Version) -> BTreeMap<UserId, R
         .flatten()
         .collect();
     assert!(
-        known.is_sorted_by(|a, b| a.user_id < b.user_id),
+        known.is_sorted_by(|a, b| a.row_id < b.row_id),
         "recorded sources are in order, one per user"
     );
-    let ids: Vec<UserId> = known.iter().map(|row| row.user_id.clone()).collect();
+    let ids: Vec<RowId> = known.iter().map(|row| row.row_id.clone()).collect();
     let rows = table.rows_of(version, &ids).await.unwrap();
     assert_eq!(u64::try_from(rows.len()).unwrap(), version.row_count());
     for (known, row) in known.iter().zip(rows.values()) {
         assert_eq!(
-            (&known.user_id, &known.csv_etag, known.csv_size),
-            (&row.user_id, &row.csv.etag, row.csv.size)
+            (&known.row_id, &known.csv_etag, known.csv_size),
+            (&row.row_id, &row.csv.etag, row.csv.size)
         );
         let files = row.files.iter();
         let files: Vec<_> = files.map(|file| file.as_ref().map(|file| (file.etag.clone(), file.size))).collect();
@@ -283,8 +283,8 @@ impl Bucket for FaultyBucket {
 }
 
 /// Applies changes to a model of the rows, and returns them as edits of a table. A user without a row is removed.
-pub(crate) fn edit_model(model: &mut BTreeMap<UserId, Row>, changes: BTreeMap<UserId, Option<Row>>) -> Vec<Edit> {
-    let edit = |(user_id, row): (UserId, Option<Row>)| {
+pub(crate) fn edit_model(model: &mut BTreeMap<RowId, Row>, changes: BTreeMap<RowId, Option<Row>>) -> Vec<Edit> {
+    let edit = |(user_id, row): (RowId, Option<Row>)| {
         if let Some(row) = row {
             model.insert(user_id, row.clone());
             Edit::Put(row)

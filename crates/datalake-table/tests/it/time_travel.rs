@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use datalake_core::{
     keys,
     row::{Row, RowView},
+    row_id::RowId,
     run::RunId,
-    user::UserId,
 };
 use datalake_store::{
     bucket::Bucket,
@@ -294,7 +294,7 @@ fn view(row: &Row) -> RowView<'_> {
     row.view(datalake_core::dataset::Dataset::users())
 }
 
-type Model = BTreeMap<UserId, Row>;
+type Model = BTreeMap<RowId, Row>;
 
 fn check_difference(before: (&Snapshot, &Model), after: (&Snapshot, &Model)) {
     let mut difference = Difference::between(before.0, after.0);
@@ -309,7 +309,7 @@ fn check_difference(before: (&Snapshot, &Model), after: (&Snapshot, &Model)) {
 }
 
 /// The history according to a scan of all versions, in the form of [`summary`].
-fn scanned_history(models: &[Model], user: &UserId) -> Vec<(u64, Option<String>)> {
+fn scanned_history(models: &[Model], user: &RowId) -> Vec<(u64, Option<String>)> {
     let mut states: Vec<(u64, Option<&Row>)> = Vec::new();
     for (number, model) in (0..).zip(models) {
         let row = model.get(user);

@@ -1,11 +1,11 @@
 //! A row of the table, whose values pages render by their type.
 
 use datalake_core::{
+    calendar::Ages,
     dataset::{Dataset, Value, ValueRef},
     query::column::Column,
     row::{Cell, RowView},
     text::capitalized,
-    user::Ages,
 };
 use maud::{Markup, html};
 
@@ -42,7 +42,7 @@ impl Row {
         };
         let file = |file| FileState::of(view.has_file(file), version, latest);
         Self {
-            id: view.user_id.to_owned(),
+            id: view.row_id.to_owned(),
             values: (0..dataset.columns().len()).map(Column::Value).map(value).collect(),
             derived: (0..dataset.derived().len()).map(Column::Derived).map(value).collect(),
             files: (0..dataset.files().len()).map(file).collect(),
@@ -77,7 +77,7 @@ impl Row {
 
 /// The title of a row: its first texts, or what it is and its ID.
 pub(crate) fn title(view: RowView<'_>) -> String {
-    texts(view).unwrap_or_else(|| untitled(view.dataset(), view.user_id))
+    texts(view).unwrap_or_else(|| untitled(view.dataset(), view.row_id))
 }
 
 /// The title of a row without texts, or of an ID without a row.
@@ -89,8 +89,8 @@ pub(crate) fn untitled(dataset: &Dataset, id: &str) -> String {
 pub(crate) fn mention(view: RowView<'_>, text_bytes_max: usize) -> Markup {
     html! {
         @match texts(view) {
-            Some(texts) => { bdi { (truncate(&texts, text_bytes_max)) } " (" bdi { (view.user_id) } ")" },
-            None => bdi { (view.user_id) },
+            Some(texts) => { bdi { (truncate(&texts, text_bytes_max)) } " (" bdi { (view.row_id) } ")" },
+            None => bdi { (view.row_id) },
         }
     }
 }

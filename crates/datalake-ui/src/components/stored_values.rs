@@ -1,10 +1,10 @@
 //! Tables that compare stored rows, of a history and of two versions: their columns, and the values of rows that may have other declarations.
 
 use datalake_core::{
+    calendar::{Ages, Day},
     dataset::{Dataset, ValueRef},
     query::column::Column,
     row::{Cell, RowView},
-    user::{Ages, Day},
 };
 
 use crate::components::{

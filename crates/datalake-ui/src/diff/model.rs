@@ -58,7 +58,7 @@ impl Changes {
         };
         let (mut rows, mut text_bytes, mut has_more) = (Vec::new(), 0, false);
         while let Some(change) = difference.next_change() {
-            let id = change.after.or(change.before).map_or("", |row| row.user_id);
+            let id = change.after.or(change.before).map_or("", |row| row.row_id);
             let row = ChangedRow {
                 id: id.to_owned(),
                 before: change.before.map(values),

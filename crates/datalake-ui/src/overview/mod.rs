@@ -14,7 +14,7 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use datalake_core::{dataset::Dataset, run::RunOutcome, text::capitalized, user::Day};
+use datalake_core::{calendar::Day, dataset::Dataset, run::RunOutcome, text::capitalized};
 use datalake_table::memory::{snapshot::Snapshot, summary::Summary};
 use jiff::Timestamp;
 use maud::{Markup, html};

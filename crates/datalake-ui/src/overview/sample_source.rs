@@ -1,8 +1,8 @@
 //! The content of a source, for owners who create the first one by hand.
 
 use datalake_core::{
+    calendar::Day,
     dataset::{Column, ColumnType, Dataset, Origin, Value},
-    user::Day,
 };
 use jiff::Timestamp;
 

@@ -177,12 +177,12 @@ fn note(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest, no
 
 /// What is still served for the row of a rejected source.
 fn served(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest) -> Markup {
-    let row = open.user_id.as_ref().and_then(|user_id| snapshot.row(user_id.as_str()));
+    let row = open.row_id.as_ref().and_then(|user_id| snapshot.row(user_id.as_str()));
     let served = explain::served(snapshot.dataset(), open, row);
     html! {
-        @match (row, &open.user_id) {
+        @match (row, &open.row_id) {
             (Some(row), _) => {
-                @let link = html! { a href=(request.row_href(row.user_id)) { (mention(row, TEXT_BYTES_MAX)) } };
+                @let link = html! { a href=(request.row_href(row.row_id)) { (mention(row, TEXT_BYTES_MAX)) } };
                 @match served {
                     Served::LastRow | Served::LastFile(_) => { "Still served: " (served) " of " (link) "." },
                     Served::NoRow | Served::NoFile(_) => { "Not served: " (link) " has " (served) "." },

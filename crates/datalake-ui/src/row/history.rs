@@ -54,7 +54,7 @@ pub(crate) fn card(page: &RowPage<'_>) -> Markup {
                     @if history.states.len() > STATES_MAX { p #more-states { "The latest " (STATES_MAX) " states are shown." } }
                     p.small.muted #history-ends data-ends=(history.ends) { (ends(history)) }
                 }
-                Err(Problem::NoSuchUser(_)) => p.muted { "No history found for this " (page.dataset.entity()) "." },
+                Err(Problem::NoSuchRow(_)) => p.muted { "No history found for this " (page.dataset.entity()) "." },
                 Err(problem) => (unavailable(problem)),
             }
             (components::api_request("history-api", page.origin, &ApiAddress::new(format!("/data/{}/history", page.id))))

@@ -10,7 +10,8 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use datalake_core::user::{Ages, UserId};
+use datalake_core::calendar::Ages;
+use datalake_core::row_id::RowId;
 use datalake_table::delta::history::RowHistory;
 use tokio::time::timeout_at;
 
@@ -22,7 +23,7 @@ use crate::{
 use datalake_api::{
     limits::requests::StoreReadPermit,
     problem::{MissingRow, Problem},
-    request::{data_query::UserQuery, path::PathUserId, selected_snapshot::SelectedSnapshot, table_read::TableRead},
+    request::{data_query::RowRequest, path::PathRowId, selected_snapshot::SelectedSnapshot, table_read::TableRead},
     routes::{
         explain::Explanation,
         history::{HistoryDocument, load as load_history},
@@ -33,8 +34,8 @@ use datalake_api::{
 /// The page. An ID without a row, but with a rejected source or a history, has a page with the API's status for the row.
 pub(crate) async fn show(
     context: PageContext,
-    PathUserId(user_id): PathUserId,
-    TableRead(UserQuery { query, .. }, read_at): TableRead<UserQuery>,
+    PathRowId(user_id): PathRowId,
+    TableRead(RowRequest { query, .. }, read_at): TableRead<RowRequest>,
     _: StoreReadPermit,
     State(versions): State<Versions>,
 ) -> Result<Response, Problem> {
@@ -44,7 +45,7 @@ pub(crate) async fn show(
     let latest = context.latest_version().map_or(version, |latest| latest.max(version));
     let stored = read_at.snapshot.row(user_id.as_str());
     let row = stored.map(|row| Row::of(row, Ages::on(day), version, latest));
-    if let (None, Err(missing @ Problem::NoSuchUser(_)), Err(Problem::NoSuchUser(_))) = (&row, &explanation, &history) {
+    if let (None, Err(missing @ Problem::NoSuchRow(_)), Err(Problem::NoSuchRow(_))) = (&row, &explanation, &history) {
         return Err(missing.clone());
     }
     let has_row = row.is_some();
@@ -53,7 +54,7 @@ pub(crate) async fn show(
         dataset: read_at.snapshot.dataset(),
         id: user_id.as_str(),
         row,
-        neighbors: neighbors.map(|neighbor| neighbor.map(|row| row.user_id.to_owned())),
+        neighbors: neighbors.map(|neighbor| neighbor.map(|row| row.row_id.to_owned())),
         time_travel: Query::of_address(&context.address).time_travel(),
         day,
         version,
@@ -68,7 +69,7 @@ pub(crate) async fn show(
     if has_row {
         return Ok((read_at.freshness_headers(), page).into_response());
     }
-    let status = Problem::NoSuchUser(MissingRow::of(read_at.snapshot.dataset())).status();
+    let status = Problem::NoSuchRow(MissingRow::of(read_at.snapshot.dataset())).status();
     Ok((status, read_at.freshness_headers(), page).into_response())
 }
 
@@ -76,7 +77,7 @@ pub(crate) async fn show(
 /// not delay the row, which is in memory.
 async fn load(
     context: &PageContext,
-    user_id: &UserId,
+    user_id: &RowId,
     read_at: &SelectedSnapshot,
     versions: &Versions,
 ) -> (Result<Explanation, Problem>, Result<RowHistory, Problem>) {

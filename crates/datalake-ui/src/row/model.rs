@@ -1,6 +1,6 @@
 //! The view model of the page of a row.
 
-use datalake_core::{dataset::Dataset, user::Day};
+use datalake_core::{calendar::Day, dataset::Dataset};
 use jiff::Timestamp;
 
 use crate::{

@@ -37,7 +37,7 @@ pub(crate) fn card(page: &RowPage<'_>) -> Markup {
             header { h2 #explanation-title { "Provenance" } }
             @match &page.explanation {
                 Ok(explanation) => (details(page.dataset, explanation, page.now)),
-                Err(Problem::NoSuchUser(_)) => p.muted { "This version has neither a row nor a source of this " (page.dataset.entity()) "." },
+                Err(Problem::NoSuchRow(_)) => p.muted { "This version has neither a row nor a source of this " (page.dataset.entity()) "." },
                 Err(problem) => (unavailable(problem)),
             }
             (components::api_request("explain-api", page.origin, &page.api_address("explain")))

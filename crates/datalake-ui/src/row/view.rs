@@ -71,7 +71,7 @@ fn no_row_banner(page: &RowPage<'_>) -> Markup {
     if let Some(removal) = page.removal() {
         return removal_banner(&removal, page);
     }
-    let problem = Problem::NoSuchUser(MissingRow::of(page.dataset));
+    let problem = Problem::NoSuchRow(MissingRow::of(page.dataset));
     let message = html! {
         @match &page.explanation {
             Ok(explanation) => p { (components::prose(&explanation.summary)) },

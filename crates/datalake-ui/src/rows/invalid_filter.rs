@@ -4,7 +4,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use datalake_core::{dataset::Dataset, query::error::QueryError, user::Day};
+use datalake_core::{calendar::Day, dataset::Dataset, query::error::QueryError};
 use maud::{Markup, html};
 
 use crate::{

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use datalake_core::{
+    calendar::{Ages, Day},
     dataset::Dataset,
     query::{column::Column, order::Direction},
-    user::{Ages, Day},
 };
 
 use crate::{

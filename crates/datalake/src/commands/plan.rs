@@ -26,7 +26,7 @@ pub(super) fn render_plan(plan: &DryRun, format: OutputFormat, lake: &str) -> St
 
 fn document(plan: &DryRun) -> Value {
     let action = |action: Option<PlannedAction>| action.map(PlannedAction::as_str);
-    let step = |step: &PlannedStep| json!({ "user_id": step.user_id.as_str(), "csv": action(step.csv), "image": action(step.image) });
+    let step = |step: &PlannedStep| json!({ "user_id": step.row_id.as_str(), "csv": action(step.csv), "image": action(step.image) });
     let ignored: Vec<_> = plan.ignored.iter().map(|(key, code)| json!({ "key": key, "code": code })).collect();
     let mut document = json!({
         "version": plan.version,
@@ -93,7 +93,7 @@ fn step_line(step: &PlannedStep, dataset: &Dataset) -> String {
         step.image.map(|action| format!("{} {file}", action.as_str())),
     ];
     let steps = steps.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    format!("{}  {steps}", step.user_id)
+    format!("{}  {steps}", step.row_id)
 }
 
 fn effect_lines(version: Option<u64>, effect: &DeclarationEffect) -> Vec<String> {

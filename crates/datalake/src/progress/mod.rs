@@ -184,7 +184,7 @@ impl LogLines {
         match progress {
             Progress::Connecting => tracing::info!("{label}"),
             Progress::Listed { objects } => tracing::info!(step, objects, "{label}"),
-            Progress::Read { users, total } | Progress::Copied { users, total } => tracing::info!(step, users, total, "{label}"),
+            Progress::Read { done, total } | Progress::Copied { done, total } => tracing::info!(step, users = done, total, "{label}"),
             Progress::Committing | Progress::Publishing => tracing::info!(step, "{label}"),
         }
     }

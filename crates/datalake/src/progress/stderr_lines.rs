@@ -58,8 +58,8 @@ pub(super) fn run_progress(progress: Progress) -> RunProgress {
     match progress {
         Progress::Connecting => uncounted(Phase::Listing, 0),
         Progress::Listed { objects } => uncounted(Phase::Listing, objects),
-        Progress::Read { users, total } => counted(Phase::Reading, users, total),
-        Progress::Copied { users, total } => counted(Phase::Copying, users, total),
+        Progress::Read { done, total } => counted(Phase::Reading, done, total),
+        Progress::Copied { done, total } => counted(Phase::Copying, done, total),
         Progress::Committing => uncounted(Phase::Committing, 0),
         Progress::Publishing => uncounted(Phase::Publishing, 0),
     }
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn progress_has_phase_and_counts() {
-        let read = run_progress(Progress::Read { users: 2, total: 9 });
+        let read = run_progress(Progress::Read { done: 2, total: 9 });
         assert_eq!((read.phase, read.done, read.total), (Phase::Reading, 2, Some(9)));
         let listed = run_progress(Progress::Listed { objects: 1_000 });
         assert_eq!((listed.phase, listed.done, listed.total), (Phase::Listing, 1_000, None));

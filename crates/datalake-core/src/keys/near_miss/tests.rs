@@ -23,7 +23,7 @@ fn near_miss_names_the_intended_source(#[case] name: &str, #[case] expected: Opt
     let near = near_miss(Dataset::users(), name);
     assert_eq!(
         user_of(Dataset::users(), &source(name)),
-        near.as_ref().map(|near| near.user_id.clone())
+        near.as_ref().map(|near| near.row_id.clone())
     );
     let found = near.map(|near| (near.key, near.difference));
     assert_eq!(found, expected.map(|(target, difference)| (source(target), difference)));
@@ -35,9 +35,9 @@ proptest::proptest! {
         let key = source(&name);
         let parsed = parse_source(Dataset::users(), &key);
         let near = near_miss(Dataset::users(), &name);
-        proptest::prop_assert!(near.is_none_or(|near| parse_source(Dataset::users(), &near.key).is_ok_and(|source| source.user_id == near.user_id)));
+        proptest::prop_assert!(near.is_none_or(|near| parse_source(Dataset::users(), &near.key).is_ok_and(|source| source.row_id == near.row_id)));
         if let Ok(source) = parsed {
-            proptest::prop_assert_eq!(user_of(Dataset::users(), &key), Some(source.user_id));
+            proptest::prop_assert_eq!(user_of(Dataset::users(), &key), Some(source.row_id));
         }
     }
 }

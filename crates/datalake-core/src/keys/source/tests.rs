@@ -23,9 +23,9 @@ fn source_name_is_a_user_id_with_an_extension(
     #[case] kind: SourceKind,
     #[case] extension_case: ExtensionCase,
 ) {
-    let user_id = UserId::parse(id).unwrap();
+    let row_id = RowId::parse(id).unwrap();
     let expected = SourceKey {
-        user_id,
+        row_id,
         kind,
         extension_case,
     };

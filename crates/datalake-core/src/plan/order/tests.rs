@@ -16,9 +16,9 @@ fn group(names: &[&str]) -> Vec<String> {
     let name = |object: &SourceObject| object.key[keys::SOURCES.len()..].to_owned();
     out.iter()
         .map(|listed| match listed {
-            ListingEntry::User(user) => format!(
+            ListingEntry::Row(user) => format!(
                 "{}: {} {}",
-                user.user_id,
+                user.row_id,
                 name(&user.csv),
                 user.image.as_ref().map(name).unwrap_or_default()
             ),
@@ -62,7 +62,7 @@ fn listing_out_of_order_is_an_error() {
 }
 
 /// Whether an ID makes names such as `a.csv.csv`, which are not those of sources.
-fn is_temporary(id: &UserId) -> bool {
+fn is_temporary(id: &RowId) -> bool {
     keys::parse_source(Dataset::users(), &keys::source(&format!("{id}.csv"))).is_err()
 }
 
@@ -74,17 +74,17 @@ proptest! {
     /// For any IDs, both streams are returned in the same order, and few users are pending.
     #[test]
     fn both_streams_are_returned_in_the_common_order(ids in ids()) {
-        let ids: Vec<_> = ids.iter().filter_map(|id| UserId::parse(id).ok()).collect();
+        let ids: Vec<_> = ids.iter().filter_map(|id| RowId::parse(id).ok()).collect();
         let mut expected: Vec<_> = ids.clone();
         expected.sort_by_key(|id| keys::last_source(Dataset::users(), id));
 
         let (mut key_order, mut ordered) = (KeyOrder::new(Dataset::shared_users()), Vec::new());
         for id in &ids {
-            key_order.push(RecordedUser { user_id: id.clone(), ..recorded(true, None, None) }, &mut ordered);
-            prop_assert!(key_order.pending.len() <= UserId::BYTES_MAX);
+            key_order.push(RecordedRow { row_id: id.clone(), ..recorded(true, None, None) }, &mut ordered);
+            prop_assert!(key_order.pending.len() <= RowId::BYTES_MAX);
         }
         key_order.finish(&mut ordered);
-        prop_assert_eq!(ordered.iter().map(|user| &user.user_id).collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
+        prop_assert_eq!(ordered.iter().map(|user| &user.row_id).collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
 
         let mut names: Vec<_> = ids.iter().flat_map(|id| ["csv", "PNG", "png"].map(|extension| format!("{id}.{extension}"))).collect();
         names.sort_unstable();
@@ -93,11 +93,11 @@ proptest! {
         names.retain(|name| keys::parse_source(Dataset::users(), &keys::source(name)).is_ok());
         for name in names {
             grouper.push(object(&name, "e"), &mut out).unwrap();
-            prop_assert!(grouper.pending.len() <= UserId::BYTES_MAX);
+            prop_assert!(grouper.pending.len() <= RowId::BYTES_MAX);
         }
         grouper.finish(&mut out);
         let users: Vec<_> = out.iter().filter_map(|listed| match listed {
-            ListingEntry::User(user) => Some(&user.user_id),
+            ListingEntry::Row(user) => Some(&user.row_id),
             ListingEntry::Ignored(..) => None,
         }).collect();
         let mut sorted = users.clone();

@@ -4,12 +4,12 @@ use jiff::civil::date;
 
 use super::*;
 use crate::{
+    calendar::Day,
     row::{Row, test_rows::user},
-    user::Day,
 };
 
 fn rows() -> [Row; 3] {
-    let row = |user_id, first_name, birthts_ms, has_image| user(user_id, [first_name, "O'Hara, Jr"], birthts_ms, has_image);
+    let row = |row_id, first_name, birthts_ms, has_image| user(row_id, [first_name, "O'Hara, Jr"], birthts_ms, has_image);
     [
         row("1", "Anna", 0, true),
         row("2", "anton", -1, false),
@@ -27,7 +27,7 @@ fn check(name: &str, value: &str, expected: &[&str]) {
     let matching: Vec<_> = rows()
         .iter()
         .filter(|row| condition.holds(&row.view(Dataset::users()), ages))
-        .map(|row| row.user_id.to_string())
+        .map(|row| row.row_id.to_string())
         .collect();
     assert_eq!(matching, expected, "{name}={value}");
 }

@@ -13,8 +13,6 @@ pub(super) struct Response {
     /// 0 without a response.
     pub(super) status: u16,
     pub(super) location: String,
-    /// When the server or a proxy responded, as in the header.
-    pub(super) date: String,
     /// Null if it is not JSON.
     pub(super) body: Value,
 }
@@ -45,20 +43,17 @@ impl PortForward {
     pub(super) fn request(&self, path: &str, arguments: &[&str]) -> Response {
         let output = Command::new("curl")
             .args(["--silent", "--max-time", "90"])
-            .args(["--write-out", "\n%{http_code}\t%header{location}\t%header{date}"])
+            .args(["--write-out", "\n%{http_code} %header{location}"])
             .args(arguments)
             .arg(format!("http://127.0.0.1:{}{path}", self.port))
             .output()
             .expect("curl is installed");
         let text = String::from_utf8_lossy(&output.stdout);
         let (body, written) = text.rsplit_once('\n').unwrap();
-        let [status, location, date] = written.split('\t').collect::<Vec<_>>()[..] else {
-            panic!("{written}");
-        };
+        let (status, location) = written.split_once(' ').unwrap();
         Response {
             status: status.parse().unwrap(),
             location: location.to_owned(),
-            date: date.to_owned(),
             body: serde_json::from_str(body).unwrap_or_default(),
         }
     }

@@ -6,12 +6,9 @@ use std::{
     thread,
 };
 
-use super::{
-    port_forward::{PortForward, Response},
-    release::{Release, TIMEOUT, environment, wait_until},
-};
+use super::release::{Release, TIMEOUT, environment, wait_until};
 
-/// Concurrent clients of each kind.
+/// Concurrent clients of each kind: with a connection for each request, with one for a hundred, and waiting.
 const READERS: usize = 3;
 
 /// The number of rolling restarts after the upgrade, which take about ten seconds each.
@@ -25,40 +22,33 @@ fn upgrade_keeps_the_token_and_drops_no_request() {
     let release = Release::with_samples("upgrade", &["api.service.type=NodePort", from_everywhere]);
     let token = release.secret("datalake-api-token", "token");
     let replaced = release.pods("api");
-    // Port forwarding would use one pod; the proxy of the API server alternates between the endpoints of the Service.
-    let proxy = PortForward::start(release.kubectl_command(&["proxy", "--port", "0"]));
-    let path = format!(
-        "/api/v1/namespaces/{}/services/datalake-api:http/proxy/data?min_age",
-        release.namespace
-    );
-
-    // Other clients keep their connections, which kube-proxy routes to one pod.
-    let direct = node_port(&release);
+    // Port forwarding would use one pod. kube-proxy chooses one for each connection.
+    let address = node_port(&release);
 
     let is_over = AtomicBool::new(false);
     let keep_alive = || {
         let mut statuses = Vec::new();
         while !is_over.load(Ordering::Relaxed) {
-            statuses.extend(statuses_of_one_connection(&direct));
+            statuses.extend(statuses_of_one_connection(&address));
         }
         statuses
     };
     let wait = || {
         let mut statuses = Vec::new();
         while !is_over.load(Ordering::Relaxed) {
-            let address = direct.replace("min_age", "min_version=1000&wait=20s");
+            let address = address.replace("min_age", "min_version=1000&wait=20s");
             statuses.extend(statuses_by_curl(&["--max-time", "40", &address]));
         }
         statuses
     };
     let read = || {
-        let mut responses = Vec::new();
+        let mut statuses = Vec::new();
         while !is_over.load(Ordering::Relaxed) {
-            responses.push(proxy.request(&path, &[]));
+            statuses.extend(statuses_by_curl(&["--max-time", "30", &address]));
         }
-        responses
+        statuses
     };
-    let (before, responses, statuses, waited) = thread::scope(|scope| {
+    let (before, separate, kept, waited) = thread::scope(|scope| {
         let _stop_on_panic = OnDrop(&is_over);
         let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(read)).collect();
         let keepers: Vec<_> = (0..READERS).map(|_| scope.spawn(keep_alive)).collect();
@@ -74,24 +64,19 @@ fn upgrade_keeps_the_token_and_drops_no_request() {
             (count == replaced.len()).then_some(count).ok_or(pods.to_string())
         });
         is_over.store(true, Ordering::Relaxed);
-        let responses: Vec<_> = readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect();
-        let statuses: Vec<_> = keepers.into_iter().flat_map(|keeper| keeper.join().unwrap()).collect();
+        let separate: Vec<_> = readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect();
+        let kept: Vec<_> = keepers.into_iter().flat_map(|keeper| keeper.join().unwrap()).collect();
         let waited: Vec<_> = waiting.into_iter().flat_map(|waiting| waiting.join().unwrap()).collect();
-        (before, responses, statuses, waited)
+        (before, separate, kept, waited)
     });
     let present = release.pods("api");
     assert_eq!(before, present.len());
     assert!(present.iter().all(|pod| !replaced.contains(pod)), "{replaced:?} → {present:?}");
-    let failures = responses.iter().filter(|response| response.status != 200).map(|response| {
-        let Response { status, date, body, .. } = response;
-        format!("{status} at {date}: {}", body["message"])
-    });
-    let failures: Vec<_> = failures.collect();
-    assert!(failures.is_empty(), "{} of {}: {failures:?}", failures.len(), responses.len());
-    assert!(responses.len() > 100, "{} requests are no load", responses.len());
-    let failed: Vec<_> = statuses.iter().filter(|status| *status != "200").collect();
-    assert!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), statuses.len());
-    assert!(statuses.len() > 500, "{} requests are no load", statuses.len());
+    for (statuses, least) in [(separate, 100), (kept, 500)] {
+        let failed: Vec<_> = statuses.iter().filter(|status| *status != "200").collect();
+        assert!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), statuses.len());
+        assert!(statuses.len() > least, "{} requests are no load", statuses.len());
+    }
     // The version never exists: requests time out, or the pod shuts down and sends Retry-After. No connection is interrupted.
     let cut: Vec<_> = waited.iter().filter(|status| !["409", "503"].contains(&status.as_str())).collect();
     assert!(cut.is_empty(), "{cut:?} of {waited:?}");

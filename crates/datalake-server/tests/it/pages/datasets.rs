@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use datalake_core::{
+    calendar::Day,
     dataset::{Dataset, Value},
     row::{Provenance, Row},
+    row_id::RowId,
     run::{RunId, RunOutcome},
-    user::{Day, UserId},
 };
 use datalake_table::delta::edit::Edit;
 
@@ -49,7 +50,7 @@ fn order(id: &str, customer: &str, day: &str, total: f64, state: &str, has_invoi
     };
     let text = |text: &str| Some(Value::Text(text.into()));
     Edit::Put(Row {
-        user_id: UserId::parse(id).unwrap(),
+        row_id: RowId::parse(id).unwrap(),
         values: [
             text(customer),
             Some(Value::Date(Day::from_date(day.parse().unwrap()).unwrap())),
@@ -253,7 +254,7 @@ async fn history_of_a_removed_row_with_many_columns_has_a_header_for_each_cell()
     let dataset = Arc::new(Dataset::parse(&text).unwrap());
     let lake = Lake::empty();
     let plate = Row {
-        user_id: UserId::parse("1").unwrap(),
+        row_id: RowId::parse("1").unwrap(),
         values: vec![Some(Value::Text("x".into())); 9].into(),
         csv: Provenance {
             etag: "csv".into(),
@@ -266,10 +267,10 @@ async fn history_of_a_removed_row_with_many_columns_has_a_header_for_each_cell()
     lake.commit_of(&dataset, "run-1", at("2026-11-24T11:00:00Z"), vec![Edit::Put(plate.clone())], &[])
         .await;
     let other = Edit::Put(Row {
-        user_id: UserId::parse("2").unwrap(),
+        row_id: RowId::parse("2").unwrap(),
         ..plate
     });
-    let removed = Edit::Remove(UserId::parse("1").unwrap());
+    let removed = Edit::Remove(RowId::parse("1").unwrap());
     lake.commit_of(&dataset, "run-2", at("2026-11-24T11:30:00Z"), vec![removed, other], &[])
         .await;
     lake.watch.refresh_now().await;

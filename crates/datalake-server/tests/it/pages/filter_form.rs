@@ -5,8 +5,8 @@ use std::sync::Arc;
 use datalake_core::{
     dataset::{Dataset, Value},
     row::{Provenance, Row},
+    row_id::RowId,
     run::RunId,
-    user::UserId,
 };
 use datalake_table::delta::edit::Edit;
 use url::form_urlencoded::Serializer;
@@ -98,7 +98,7 @@ async fn unchanged_form_of_an_earlier_version_returns_to_the_same_page() {
     let other = "source.key = 'src-data/{plant_id}.csv'\n[columns]\nheight = 'number'\n";
     let other = Arc::new(Dataset::parse(other).unwrap());
     let plant = Row {
-        user_id: UserId::parse("rose").unwrap(),
+        row_id: RowId::parse("rose").unwrap(),
         values: [Some(Value::Number(2.0))].into(),
         csv: Provenance {
             etag: "csv".into(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use datalake_core::{
     reject::{ExcludedSource, Exclusion, IgnoreCode, Notice, Position, Reason, Reject, RejectCode},
-    user::UserId,
+    row_id::RowId,
 };
 
 use crate::{
@@ -50,7 +50,7 @@ async fn lake_with_a_hostile_reject() -> Lake {
     };
     let open = ExcludedSource {
         key: "src-data/1000.csv".into(),
-        user_id: UserId::parse("1000").ok(),
+        row_id: RowId::parse("1000").ok(),
         exclusion: Exclusion::Rejected(reject),
         ..refusals().remove(0)
     };

@@ -1,6 +1,6 @@
 //! The page of one user.
 
-use datalake_core::user::UserId;
+use datalake_core::row_id::RowId;
 use datalake_table::delta::edit::Edit;
 
 use crate::{
@@ -71,7 +71,7 @@ async fn user_who_is_not_yet_born_has_no_age() {
 #[tokio::test]
 async fn removed_user_returns_404_with_the_history() {
     let lake = Lake::of_users().await;
-    lake.commit(vec![Edit::Remove(UserId::parse("1000").unwrap())]).await;
+    lake.commit(vec![Edit::Remove(RowId::parse("1000").unwrap())]).await;
     lake.watch.refresh_now().await;
     let answer = lake.get("/page/users/1000").await;
     assert_eq!(answer.status.as_u16(), 404);

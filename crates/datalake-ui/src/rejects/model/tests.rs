@@ -3,8 +3,8 @@
 use datalake_core::{
     dataset::Dataset,
     reject::{Reason, Reject, RejectCode},
+    row_id::RowId,
     run::RunId,
-    user::UserId,
 };
 use jiff::Timestamp;
 
@@ -13,7 +13,7 @@ use super::*;
 fn open(key: &str, code: RejectCode) -> ExcludedSource {
     ExcludedSource {
         key: key.into(),
-        user_id: UserId::parse("1").ok(),
+        row_id: RowId::parse("1").ok(),
         etag: "etag".into(),
         size: 1,
         exclusion: Exclusion::Rejected(Reject::whole(code, Reason::new("cause", "expected", "remedy"))),

@@ -1,6 +1,6 @@
 //! The values of the filter form, and its validation error.
 
-use datalake_core::{dataset::Dataset, user::Day};
+use datalake_core::{calendar::Day, dataset::Dataset};
 use maud::{Markup, html};
 
 use crate::{

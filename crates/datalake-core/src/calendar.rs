@@ -1,96 +1,17 @@
-//! Users: IDs, birth times, days and ages.
+//! Calendar days, and completed years between them.
 //!
-//! Days are UTC calendar days and ages are completed calendar years. Nothing here reads a clock: the day is an argument.
-
-use std::{borrow::Borrow, fmt};
+//! Days are UTC calendar days. Nothing here reads a clock: the day is an argument.
 
 use jiff::{Timestamp, civil::Date};
 
-/// A user, named by the stem of `src-data/{user_id}.csv`. Invariant: 1 to 64 of `A-Z a-z 0-9 . _ -`, not `.` or `..`.
-///
-/// IDs are text and are ordered by their bytes: `0001` and `1` are different users.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UserId(Box<str>);
-
-/// The text is not a valid [`UserId`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a user ID is 1 to 64 of A-Z a-z 0-9 . _ -, and not . or ..")]
-pub struct UserIdError;
-
-impl UserId {
-    /// Maximum length of an ID, in bytes. With a suffix such as `.csv.part`, a name is far below the 255 bytes that file systems allow.
-    pub const BYTES_MAX: usize = 64;
-
-    /// Parses an ID; nothing is trimmed or converted.
-    pub fn parse(text: &str) -> Result<Self, UserIdError> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        match text {
-            "" | "." | ".." => Err(UserIdError),
-            _ if text.len() > Self::BYTES_MAX || !text.bytes().all(allowed) => Err(UserIdError),
-            _ => Ok(Self(text.into())),
-        }
-    }
-
-    /// The ID as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for UserId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Borrow<str> for UserId {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A birth time in milliseconds since 1970-01-01T00:00:00Z, as in the column `birthts` of the sources.
-///
-/// Invariant: within the supported calendar, 0000-01-01 to 9999-12-30, so it always has a date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BirthTimestamp(i64);
-
-/// Milliseconds of one UTC day: `birthts` has no leap seconds.
+/// Milliseconds of one UTC day: timestamps have no leap seconds.
 const DAY_MS: i64 = 86_400_000;
-/// 0000-01-01, in days since 1970-01-01.
-const DAY_MIN: i64 = -719_528;
-/// 9999-12-30, in days since 1970-01-01: the last day that `jiff` supports in every time zone.
-const DAY_MAX: i64 = 2_932_895;
 
 /// Days of 400 years.
 const ERA_DAYS: i32 = 146_097;
 
 /// Days from 0000-03-01 to 1970-01-01.
 const EPOCH_DAYS: i32 = 719_468;
-
-impl BirthTimestamp {
-    /// 1850-01-01T00:00:00Z: an earlier birth is rejected as `out_of_range`, because no living user was born before.
-    pub const EARLIEST: Self = Self(-3_786_825_600_000);
-
-    /// A birth time; none if it is outside the supported calendar.
-    #[inline]
-    pub fn from_ms(milliseconds: i64) -> Option<Self> {
-        (DAY_MIN..=DAY_MAX)
-            .contains(&milliseconds.div_euclid(DAY_MS))
-            .then_some(Self(milliseconds))
-    }
-
-    /// Milliseconds since 1970-01-01T00:00:00Z.
-    pub fn as_ms(self) -> i64 {
-        self.0
-    }
-
-    /// The UTC day of birth.
-    #[inline]
-    pub fn day(self) -> Day {
-        Day(i32::try_from(self.0.div_euclid(DAY_MS)).expect("the invariant keeps days within ±3 million"))
-    }
-}
 
 /// A UTC calendar day as days since 1970-01-01; ages are computed from days. Invariant: within 0000-01-01 to 9999-12-30.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,24 +30,39 @@ impl Day {
         let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
         let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
         let number = era * ERA_DAYS + day_of_era - EPOCH_DAYS;
-        (DAY_MIN..=DAY_MAX).contains(&i64::from(number)).then_some(Self(number))
+        Self::from_number(number)
+    }
+
+    /// The UTC day of an instant in milliseconds since 1970-01-01T00:00:00Z; none outside 0000-01-01 to 9999-12-30.
+    #[inline]
+    pub fn from_ms(milliseconds: i64) -> Option<Self> {
+        Self::from_number(i32::try_from(milliseconds.div_euclid(DAY_MS)).ok()?)
+    }
+
+    /// The day of a number of days since 1970-01-01; none outside 0000-01-01 to 9999-12-30.
+    #[inline]
+    pub fn from_number(number: i32) -> Option<Self> {
+        (Self::FIRST.0..=Self::LAST.0).contains(&number).then_some(Self(number))
     }
 
     /// The UTC day of an instant; the last day of the calendar for a later instant.
     pub fn of(timestamp: Timestamp) -> Self {
-        let last_ms = (DAY_MAX * DAY_MS).min(timestamp.as_millisecond()).max(DAY_MIN * DAY_MS);
-        BirthTimestamp(last_ms).day()
+        let number = timestamp
+            .as_millisecond()
+            .div_euclid(DAY_MS)
+            .clamp(Self::FIRST.0.into(), Self::LAST.0.into());
+        Self(i32::try_from(number).expect("it is between two numbers of days"))
     }
 
     /// 0000-01-01, the first supported day.
     pub const FIRST: Self = Self(-719_528);
 
-    /// 9999-12-30, the last supported day.
+    /// 9999-12-30, the last supported day: the last one that `jiff` supports in every time zone.
     pub const LAST: Self = Self(2_932_895);
 
     /// The next day; none after [`Day::LAST`].
     pub fn next(self) -> Option<Self> {
-        (i64::from(self.0) < DAY_MAX).then(|| Self(self.0 + 1))
+        Self::from_number(self.0 + 1)
     }
 
     /// Days until a later day; 0 if it is not later.
@@ -180,14 +116,14 @@ impl Age {
     }
 }
 
-/// The age on the day `on` of a user born on `birth`; none before the birth.
+/// The age on the day `on` of someone born on `birth`; none before the birth.
 ///
-/// A user born on 29 February completes a year on 1 March of a common year. Days are compared as calendar days, never as seconds.
+/// Someone born on 29 February completes a year on 1 March of a common year. Days are compared as calendar days, never as seconds.
 pub fn age_on(birth: Day, on: Day) -> Option<Age> {
     Ages::on(on).of(birth)
 }
 
-/// Ages on one day; cheaper than [`age_on`] for many users.
+/// Ages on one day; cheaper than [`age_on`] for many rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ages {
     day: Day,
@@ -205,7 +141,7 @@ impl Ages {
         self.day
     }
 
-    /// The age of a user born on `birth`, as [`age_on`] defines it.
+    /// The age of someone born on `birth`, as [`age_on`] defines it.
     #[inline]
     pub fn of(self, birth: Day) -> Option<Age> {
         if birth > self.day {
@@ -220,13 +156,13 @@ impl Ages {
     }
 }
 
-/// The last day of birth of users who are at least `age_at_least` years old on a day, so that a filter by age compares only days.
+/// The last day of birth of those who are at least `age_at_least` years old on a day, so that a filter by age compares only days.
 ///
-/// None if that day is before the calendar begins: no user is that old.
+/// None if that day is before the calendar begins: nobody is that old.
 pub fn last_birth_day(age_at_least: u16, on: Day) -> Option<Day> {
     let on = on.date();
     let year = i16::try_from(i32::from(on.year()) - i32::from(age_at_least)).ok()?;
-    // On 29 February, users born in a common year up to 28 February have completed the year; users born on 1 March have not.
+    // On 29 February, those born in a common year up to 28 February have completed the year; those born on 1 March have not.
     let date = Date::new(year, on.month(), on.day()).or_else(|_| Date::new(year, 2, 28)).ok()?;
     Day::from_date(date)
 }
@@ -250,29 +186,6 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_id(text: &str, accepted: bool) {
-        assert_eq!(UserId::parse(text).is_ok(), accepted, "id: {text:?}");
-    }
-
-    #[test]
-    fn ids_have_allowed_characters_and_length() {
-        check_id("1000", true);
-        check_id("a.b_C-9", true);
-        check_id("...", true);
-        check_id(&"9".repeat(64), true);
-        check_id(&"9".repeat(65), false);
-        check_id("", false);
-        check_id(".", false);
-        check_id("..", false);
-        check_id("a b", false);
-        check_id("a/b", false);
-        check_id("a%2Fb", false);
-        check_id("é", false);
-        check_id("a\n", false);
-        assert_ne!(UserId::parse("0001"), UserId::parse("1"));
-    }
-
-    #[track_caller]
     fn check_age(birth: Date, on: Date, expected: Option<u16>) {
         let day = |date| Day::from_date(date).expect("within the calendar");
         assert_eq!(age_on(day(birth), day(on)).map(Age::years), expected, "born {birth}, on {on}");
@@ -292,16 +205,17 @@ mod tests {
     }
 
     #[test]
-    fn birth_days_are_utc_days() {
-        let day = |ms| BirthTimestamp::from_ms(ms).expect("within the calendar").day().date();
+    fn days_of_instants_are_utc_days() {
+        let day = |ms| Day::from_ms(ms).expect("within the calendar").date();
         assert_eq!(day(0), date(1970, 1, 1));
         assert_eq!(day(-1), date(1969, 12, 31));
         assert_eq!(day(86_399_999), date(1970, 1, 1));
-        assert_eq!(BirthTimestamp::EARLIEST.day().date(), date(1850, 1, 1));
-        assert_eq!(BirthTimestamp::from_ms(i64::MAX), None);
-        assert_eq!(BirthTimestamp::from_ms(i64::MIN), None);
-        assert_eq!(Day(i32::try_from(DAY_MIN).unwrap()).date(), date(0, 1, 1));
-        assert_eq!(Day(i32::try_from(DAY_MAX).unwrap()).date(), date(9999, 12, 30));
+        assert_eq!(day(-3_786_825_600_000), date(1850, 1, 1));
+        assert_eq!(Day::from_ms(i64::MAX), None);
+        assert_eq!(Day::from_ms(i64::MIN), None);
+        assert_eq!(Day::FIRST.date(), date(0, 1, 1));
+        assert_eq!(Day::LAST.date(), date(9999, 12, 30));
+        assert_eq!(Day::LAST.next(), None);
     }
 
     proptest! {

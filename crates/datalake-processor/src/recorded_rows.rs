@@ -1,4 +1,4 @@
-//! What the table recorded of each user, from rows and rejects, as one stream in key order.
+//! What the table recorded of each ID, by a row or a reject, as one stream in key order.
 
 use std::{
     collections::{BTreeMap, VecDeque, btree_map},
@@ -10,9 +10,9 @@ use std::{
 use datalake_core::{
     dataset::Dataset,
     keys::{self, SourceKind},
-    plan::{KeyOrder, RecordedUser, SourceVersion},
+    plan::{KeyOrder, RecordedRow, SourceVersion},
     reject::{ExcludedSource, Exclusion},
-    user::UserId,
+    row_id::RowId,
 };
 use datalake_table::{
     delta::{recorded_sources::RecordedSources, version::Version},
@@ -22,23 +22,23 @@ use datalake_table::{
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use jiff::Timestamp;
 
-/// The rejected sources of one user.
+/// The rejected sources of one ID.
 #[derive(Clone, Debug, Default)]
-struct UserRejects {
+struct RowRejects {
     csv: Option<ExcludedSource>,
     image: Option<ExcludedSource>,
 }
 
-/// The rejected sources of each user that has any, without ignored objects.
-fn rejects_by_user(dataset: &Dataset, open: &[ExcludedSource]) -> BTreeMap<UserId, UserRejects> {
-    let mut by_user = BTreeMap::<UserId, UserRejects>::new();
+/// The rejected sources of each ID that has any, without ignored objects.
+fn rejects_by_row(dataset: &Dataset, open: &[ExcludedSource]) -> BTreeMap<RowId, RowRejects> {
+    let mut by_user = BTreeMap::<RowId, RowRejects>::new();
     for reject in open {
-        let (Exclusion::Rejected(_), Some(user_id), Ok(source)) =
-            (&reject.exclusion, &reject.user_id, keys::parse_source(dataset, &reject.key))
+        let (Exclusion::Rejected(_), Some(row_id), Ok(source)) =
+            (&reject.exclusion, &reject.row_id, keys::parse_source(dataset, &reject.key))
         else {
             continue;
         };
-        let rejects = by_user.entry(user_id.clone()).or_default();
+        let rejects = by_user.entry(row_id.clone()).or_default();
         match source.kind {
             SourceKind::Csv => rejects.csv = Some(reject.clone()),
             SourceKind::Image => rejects.image = Some(reject.clone()),
@@ -47,18 +47,18 @@ fn rejects_by_user(dataset: &Dataset, open: &[ExcludedSource]) -> BTreeMap<UserI
     by_user
 }
 
-/// The users that the table recorded by a row or a reject, in key order. Keeps the rows of one data file at a time in memory.
-pub(crate) struct RecordedUsers<'a> {
+/// The IDs that the table recorded by a row or a reject, in key order. Keeps the rows of one data file at a time in memory.
+pub(crate) struct RecordedRows<'a> {
     batches: BoxStream<'a, Result<Vec<RecordedSources>, TableError>>,
     rows: Peekable<vec::IntoIter<RecordedSources>>,
-    rejects: Peekable<btree_map::IntoIter<UserId, UserRejects>>,
+    rejects: Peekable<btree_map::IntoIter<RowId, RowRejects>>,
     key_order: Option<KeyOrder>,
-    ordered: VecDeque<RecordedUser>,
+    ordered: VecDeque<RecordedRow>,
     run_at: Timestamp,
 }
 
-impl<'a> RecordedUsers<'a> {
-    /// Starts at the first user; without a version there are only the users with rejects. `run_at` is the time of the run: a reject for a birth in the
+impl<'a> RecordedRows<'a> {
+    /// Starts at the first ID; without a version there are only those with rejects. `run_at` is the time of the run: a reject for a birth in the
     /// future ends with time.
     pub(crate) fn new(
         table: &'a Table,
@@ -74,20 +74,20 @@ impl<'a> RecordedUsers<'a> {
         Self {
             batches,
             rows: Vec::new().into_iter().peekable(),
-            rejects: rejects_by_user(dataset, open).into_iter().peekable(),
+            rejects: rejects_by_row(dataset, open).into_iter().peekable(),
             key_order: Some(KeyOrder::new(Arc::clone(dataset))),
             ordered: VecDeque::new(),
             run_at,
         }
     }
 
-    /// The next user; none at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<RecordedUser>, TableError> {
+    /// The next ID; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordedRow>, TableError> {
         let mut out = Vec::new();
         while self.ordered.is_empty() {
             match self.next_by_id().await? {
-                Some(user) => match &mut self.key_order {
-                    Some(key_order) => key_order.push(user, &mut out),
+                Some(recorded) => match &mut self.key_order {
+                    Some(key_order) => key_order.push(recorded, &mut out),
                     None => break,
                 },
                 None => match self.key_order.take() {
@@ -100,7 +100,7 @@ impl<'a> RecordedUsers<'a> {
         Ok(self.ordered.pop_front())
     }
 
-    async fn next_by_id(&mut self) -> Result<Option<RecordedUser>, TableError> {
+    async fn next_by_id(&mut self) -> Result<Option<RecordedRow>, TableError> {
         while self.rows.peek().is_none() {
             match self.batches.next().await {
                 Some(batch) => self.rows = batch?.into_iter().peekable(),
@@ -108,7 +108,7 @@ impl<'a> RecordedUsers<'a> {
             }
         }
         let rejects_come_first = match (self.rows.peek(), self.rejects.peek()) {
-            (Some(row), Some((user_id, _))) => *user_id < row.user_id,
+            (Some(row), Some((row_id, _))) => *row_id < row.row_id,
             (None, Some(_)) => true,
             (_, None) => false,
         };
@@ -116,19 +116,19 @@ impl<'a> RecordedUsers<'a> {
             return Ok(self
                 .rejects
                 .next()
-                .map(|(user_id, rejects)| recorded_user(user_id, None, rejects, self.run_at)));
+                .map(|(row_id, rejects)| recorded_row(row_id, None, rejects, self.run_at)));
         }
         let Some(row) = self.rows.next() else { return Ok(None) };
         let rejects = self
             .rejects
-            .next_if(|(user_id, _)| *user_id == row.user_id)
+            .next_if(|(row_id, _)| *row_id == row.row_id)
             .map(|(_, rejects)| rejects)
             .unwrap_or_default();
-        Ok(Some(recorded_user(row.user_id.clone(), Some(row), rejects, self.run_at)))
+        Ok(Some(recorded_row(row.row_id.clone(), Some(row), rejects, self.run_at)))
     }
 }
 
-fn recorded_user(user_id: UserId, row: Option<RecordedSources>, rejects: UserRejects, run_at: Timestamp) -> RecordedUser {
+fn recorded_row(row_id: RowId, row: Option<RecordedSources>, rejects: RowRejects, run_at: Timestamp) -> RecordedRow {
     let has_row = row.is_some();
     let (row_csv, row_image) = match row {
         Some(row) => (Some((row.csv_etag, row.csv_size)), row.files.first().cloned().flatten()),
@@ -138,8 +138,8 @@ fn recorded_user(user_id: UserId, row: Option<RecordedSources>, rejects: UserRej
     let has_image = row_image.is_some() || rejects.image.is_some();
     let csv = recorded_version(row_csv, rejects.csv, run_at);
     let image = recorded_version(row_image, rejects.image, run_at).or(valid_image);
-    RecordedUser {
-        user_id,
+    RecordedRow {
+        row_id,
         has_row,
         csv,
         image,
