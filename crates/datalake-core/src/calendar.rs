@@ -116,9 +116,9 @@ impl Age {
     }
 }
 
-/// The age on the day `on` of someone born on `birth`; none before the birth.
+/// The age on the day `on` since `birth`, a day of birth; none before it.
 ///
-/// Someone born on 29 February completes a year on 1 March of a common year. Days are compared as calendar days, never as seconds.
+/// After a birth on 29 February, a year is completed on 1 March of a common year. Days are compared as calendar days, never as seconds.
 pub fn age_on(birth: Day, on: Day) -> Option<Age> {
     Ages::on(on).of(birth)
 }
@@ -141,7 +141,7 @@ impl Ages {
         self.day
     }
 
-    /// The age of someone born on `birth`, as [`age_on`] defines it.
+    /// The age since `birth`, as [`age_on`] defines it.
     #[inline]
     pub fn of(self, birth: Day) -> Option<Age> {
         if birth > self.day {
@@ -156,13 +156,13 @@ impl Ages {
     }
 }
 
-/// The last day of birth of those who are at least `age_at_least` years old on a day, so that a filter by age compares only days.
+/// The last day of birth with an age of at least `age_at_least` years on a day, so that a filter by age compares only days.
 ///
-/// None if that day is before the calendar begins: nobody is that old.
+/// None if that day is before the calendar begins: there is no such age.
 pub fn last_birth_day(age_at_least: u16, on: Day) -> Option<Day> {
     let on = on.date();
     let year = i16::try_from(i32::from(on.year()) - i32::from(age_at_least)).ok()?;
-    // On 29 February, those born in a common year up to 28 February have completed the year; those born on 1 March have not.
+    // On 29 February, the year is completed since births in a common year up to 28 February, but not since those on 1 March.
     let date = Date::new(year, on.month(), on.day()).or_else(|_| Date::new(year, 2, 28)).ok()?;
     Day::from_date(date)
 }
