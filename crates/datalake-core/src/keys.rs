@@ -12,7 +12,7 @@ pub(crate) use self::{
     source::{first_source_from, last_source},
 };
 pub use self::{
-    near_miss::{NameDifference, NearMiss, near_miss_of, user_of},
+    near_miss::{NameDifference, NearMiss, near_miss_of, row_of},
     source::{ExtensionCase, SourceKey, SourceKind, csv_sources, image_sources, parse_source, source},
     table::{
         IMAGE_INTENTS, INGEST, LAST_CHECKPOINT, LAST_VACUUM, LOG, LogKey, TABLE, checkpoint, checksum_of, create_proof, data_file_path,

@@ -37,7 +37,7 @@ pub struct DryRun {
     pub ignored: Vec<(String, &'static str)>,
     /// The guard that would block the run. Without `effect`, the guard against rejects is not checked.
     pub blocked_by: Option<GuardError>,
-    /// Whether the declaration differs from that of the version, or from that of the rows if there is no table.
+    /// Whether the declaration differs from that of the version, or from the built-in one if there is no table.
     pub is_other_declaration: bool,
     /// What such a declaration does to the rows.
     pub effect: Option<DeclarationEffect>,

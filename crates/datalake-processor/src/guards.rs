@@ -116,7 +116,7 @@ impl<'a> Removals<'a> {
 }
 
 /// Fails if a first run could read none of its rows, because it would publish an empty table.
-pub(crate) fn require_a_user(reads: &[RowRead], listed: u64) -> Result<(), RunError> {
+pub(crate) fn require_a_row(reads: &[RowRead], listed: u64) -> Result<(), RunError> {
     let is_unread = |read: &&RowRead| match &read.csv {
         CsvRead::Gone => true,
         CsvRead::Rejected { reject, .. } => reject.code == RejectCode::Unstable,

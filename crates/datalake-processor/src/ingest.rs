@@ -117,7 +117,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
     guards::check_deletions(context, after_reading, removals, &mut state.report).await?;
     guard_rejects?;
     if base.is_none() {
-        guards::require_a_user(&reads, csv_listed)?;
+        guards::require_a_row(&reads, csv_listed)?;
     }
     Ok(Ingested {
         old_rows,

@@ -73,7 +73,7 @@ impl Rejects {
         }
         open.extend(ignored.into_iter().map(|(object, code)| {
             // An image without a CSV, a shadowed spelling, and a name that resembles that of a source belong to a row.
-            let row_id = keys::user_of(dataset, &object.key);
+            let row_id = keys::row_of(dataset, &object.key);
             new_reject(object, row_id, Exclusion::Ignored(code))
         }));
         open.sort_by(|a, b| a.key.cmp(&b.key));

@@ -77,7 +77,7 @@ impl RowQuery {
         RowPage {
             rows: page.rows,
             total: page.total,
-            next: page.last_user_id.and_then(|last| self.page_after(&last)),
+            next: page.last_id.and_then(|last| self.page_after(&last)),
         }
     }
 

@@ -114,7 +114,7 @@ fn extension_of(pattern: &KeyPattern) -> Option<&str> {
 }
 
 /// The row whose source an object is, or was probably meant to be.
-pub fn user_of(dataset: &Dataset, key: &str) -> Option<RowId> {
+pub fn row_of(dataset: &Dataset, key: &str) -> Option<RowId> {
     match parse_source(dataset, key) {
         Ok(source) => Some(source.row_id),
         Err(_) => near_miss_of(dataset, key).map(|near| near.row_id),

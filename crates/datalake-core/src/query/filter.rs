@@ -111,7 +111,7 @@ impl Selection {
     }
 
     /// The lower bound of the IDs of matching rows, if any.
-    pub fn least_user_id(&self) -> Option<&str> {
+    pub fn least_id(&self) -> Option<&str> {
         let bounds = self.conditions.iter().filter_map(Condition::on_user_id);
         let least =
             bounds.filter(|(comparison, _)| matches!(comparison, Comparison::Equal | Comparison::Greater | Comparison::GreaterOrEqual));
@@ -119,7 +119,7 @@ impl Selection {
     }
 
     /// The upper bound of the IDs of matching rows, if any.
-    pub fn greatest_user_id(&self) -> Option<&str> {
+    pub fn greatest_id(&self) -> Option<&str> {
         let bounds = self.conditions.iter().filter_map(Condition::on_user_id);
         let greatest =
             bounds.filter(|(comparison, _)| matches!(comparison, Comparison::Equal | Comparison::Less | Comparison::LessOrEqual));
@@ -307,9 +307,9 @@ mod tests {
             years_min in bounds(),
             years_max in bounds(),
             conditions in conditions(),
-            on in -30_000..21_000_i64,
+            on in -30_000..21_000_i32,
         ) {
-            let on = Day::from_ms(on * 86_400_000).unwrap();
+            let on = Day::from_number(on).unwrap();
             let rows = rows_of(&births);
             let rows: Vec<_> = rows.iter().map(|row| row.view(Dataset::users())).collect();
             let filter = Filter { file: image, years_min, years_max, conditions, ..Filter::default() };
@@ -320,13 +320,13 @@ mod tests {
             let selected: Vec<_> = rows.iter().map(|row| selection.matches(row)).collect();
             prop_assert_eq!(&selected, &matching(&filter, on, &rows));
             for row in rows.iter().filter(|row| selection.matches(row)) {
-                prop_assert!(selection.least_user_id().is_none_or(|least| least <= row.row_id));
-                prop_assert!(selection.greatest_user_id().is_none_or(|greatest| greatest >= row.row_id));
+                prop_assert!(selection.least_id().is_none_or(|least| least <= row.row_id));
+                prop_assert!(selection.greatest_id().is_none_or(|greatest| greatest >= row.row_id));
             }
             if selection.is_range_of_ids() {
                 let within = |row: &&RowView<'_>| {
-                    selection.least_user_id().is_none_or(|least| least < row.row_id)
-                        && selection.greatest_user_id().is_none_or(|greatest| greatest > row.row_id)
+                    selection.least_id().is_none_or(|least| least < row.row_id)
+                        && selection.greatest_id().is_none_or(|greatest| greatest > row.row_id)
                 };
                 prop_assert!(rows.iter().filter(within).all(|row| selection.matches(row)));
             }
@@ -348,8 +348,8 @@ mod tests {
             ..Filter::default()
         };
         let selection = filter.resolve(on, |_| None);
-        assert_eq!((selection.least_user_id(), selection.greatest_user_id()), (Some("b"), Some("y")));
+        assert_eq!((selection.least_id(), selection.greatest_id()), (Some("b"), Some("y")));
         let all = Filter::default().resolve(on, |_| None);
-        assert_eq!((all.least_user_id(), all.greatest_user_id()), (None, None));
+        assert_eq!((all.least_id(), all.greatest_id()), (None, None));
     }
 }

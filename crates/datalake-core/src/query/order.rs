@@ -89,7 +89,7 @@ impl Order {
         self.search.is_some()
     }
 
-    /// Whether the order depends on the day on which ages are computed. Births in reverse are not equivalent: rows born after that day have no
+    /// Whether the order depends on the day on which ages are computed. Births in reverse are not equivalent: after that day, a birth has no
     /// age.
     pub fn depends_on_today(&self) -> bool {
         self.depends_on_today

@@ -124,11 +124,11 @@ impl PackedRows {
     }
 
     /// The largest ID. None if there are no rows.
-    pub(crate) fn last_user_id(&self) -> Option<&str> {
+    pub(crate) fn last_id(&self) -> Option<&str> {
         self.len().checked_sub(1).map(|last| self.ids.get(last))
     }
 
-    /// The index of the first row whose ID is not less than `user_id`.
+    /// The index of the first row whose ID is not less than `row_id`.
     pub(crate) fn first_not_less(&self, row_id: &str) -> usize {
         let (mut low, mut high) = (0, self.len());
         while low < high {

@@ -46,7 +46,7 @@ pub struct Page {
     /// The number of rows on all pages.
     pub total: u64,
     /// The ID of the page's last row if there is a next page, which starts after that row.
-    pub last_user_id: Option<String>,
+    pub last_id: Option<String>,
 }
 
 impl RowCursor {
@@ -156,11 +156,11 @@ impl Page {
         let has_next = numbers.len() > limit;
         numbers.truncate(limit);
         let last = numbers.last().filter(|_| has_next);
-        let last_user_id = last.and_then(|last| snapshot.row_of_number(*last)).map(|row| row.row_id.to_owned());
+        let last_id = last.and_then(|last| snapshot.row_of_number(*last)).map(|row| row.row_id.to_owned());
         Self {
             rows: RowCursor::numbers(snapshot, selection, numbers),
             total,
-            last_user_id,
+            last_id,
         }
     }
 
@@ -171,7 +171,7 @@ impl Page {
         let last = snapshot.last_row(page).filter(|_| has_next);
         Self {
             total: snapshot.count(&selection),
-            last_user_id: last.map(|row| row.row_id.to_owned()),
+            last_id: last.map(|row| row.row_id.to_owned()),
             rows: RowCursor::scan(snapshot, selection, page),
         }
     }
@@ -190,7 +190,7 @@ pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, ro
     count(snapshot.rows(selection).filter(is_up_to).count())
 }
 
-/// The start of the page before the one that starts after the row of `user_id`.
+/// The start of the page before the one that starts after the row of `row_id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PreviousPage {
     /// The previous page is the first one.
@@ -199,7 +199,7 @@ pub enum PreviousPage {
     After(String),
 }
 
-/// The previous page of a page that starts after the row of `user_id`, with at most `limit` rows per page.
+/// The previous page of a page that starts after the row of `row_id`, with at most `limit` rows per page.
 ///
 /// For a range of IDs in their order, this is computed from the row's position. Otherwise all rows up to that row are read, and the
 /// numbers of at most twice `limit` rows are in memory.

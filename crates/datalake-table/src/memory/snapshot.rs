@@ -73,7 +73,7 @@ impl Snapshot {
     pub async fn load(table: &Table, version: Version, previous: Option<&Self>) -> Result<Self, TableError> {
         let reusable = |cluster: &[Arc<DataFile>]| {
             let same = |part: &&Arc<Part>| part.paths.iter().eq(cluster.iter().map(|file| &file.path));
-            let is_before = |part: &Arc<Part>| part.rows.last_user_id() < cluster.first().map(|file| &*file.min_id);
+            let is_before = |part: &Arc<Part>| part.rows.last_id() < cluster.first().map(|file| &*file.min_id);
             // The part of the cluster, if there is one, is the first whose last ID is not less than the cluster's first.
             let previous = previous?;
             previous.parts.get(previous.parts.partition_point(is_before)).filter(same).cloned()
@@ -158,7 +158,7 @@ impl Snapshot {
 
     /// The row.
     pub fn row(&self, row_id: &str) -> Option<RowView<'_>> {
-        let part = self.parts.partition_point(|part| part.rows.last_user_id() < Some(row_id));
+        let part = self.parts.partition_point(|part| part.rows.last_id() < Some(row_id));
         let rows = &self.parts.get(part)?.rows;
         rows.position(row_id).map(|index| rows.row(index))
     }
@@ -284,8 +284,8 @@ impl Snapshot {
             index: 0,
         };
         let mut span = Span {
-            from: selection.least_user_id().map(|least| self.not_less(least)).unwrap_or_default(),
-            until: selection.greatest_user_id().map_or(last, |greatest| self.after(greatest)),
+            from: selection.least_id().map(|least| self.not_less(least)).unwrap_or_default(),
+            until: selection.greatest_id().map_or(last, |greatest| self.after(greatest)),
         };
         // The first and the last row may have exactly the ID of a bound that excludes it.
         let is_excluded = |row: RowView<'_>| !selection.matches_values(&row);
@@ -343,7 +343,7 @@ impl Snapshot {
 
     /// The position before the first row whose ID is not less.
     fn not_less(&self, row_id: &str) -> Position {
-        let part = self.parts.partition_point(|part| part.rows.last_user_id() < Some(row_id));
+        let part = self.parts.partition_point(|part| part.rows.last_id() < Some(row_id));
         let index = self.parts.get(part).map_or(0, |part| part.rows.first_not_less(row_id));
         Position { part, index }
     }

@@ -77,9 +77,9 @@ async fn the_pages_of_a_query_contain_its_rows_in_its_order() {
                     assert_eq!(page.total, total, "{filter:?} by {order}");
                     let rows = ids(page.rows);
                     assert_eq!(rows.len(), limit.min(expected.len() - shown.len()), "{filter:?} by {order}");
-                    assert!(page.last_user_id.is_none() || page.last_user_id.as_ref() == rows.last());
+                    assert!(page.last_id.is_none() || page.last_id.as_ref() == rows.last());
                     shown.extend(rows);
-                    match page.last_user_id {
+                    match page.last_id {
                         Some(last) => after = Some(last),
                         None => break,
                     }
@@ -99,6 +99,6 @@ async fn an_empty_table_has_one_empty_page() {
         let query = query(&[], order);
         let selection = snapshot.select(&query.filter, Day::from_date(date(2026, 11, 24)).unwrap());
         let page = Page::new(Arc::clone(&snapshot), selection, &query.order, None, 10);
-        assert_eq!((ids(page.rows), page.total, page.last_user_id), (Vec::new(), 0, None));
+        assert_eq!((ids(page.rows), page.total, page.last_id), (Vec::new(), 0, None));
     }
 }

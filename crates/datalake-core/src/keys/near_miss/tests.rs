@@ -22,7 +22,7 @@ use super::*;
 fn near_miss_names_the_intended_source(#[case] name: &str, #[case] expected: Option<(&str, NameDifference)>) {
     let near = near_miss(Dataset::users(), name);
     assert_eq!(
-        user_of(Dataset::users(), &source(name)),
+        row_of(Dataset::users(), &source(name)),
         near.as_ref().map(|near| near.row_id.clone())
     );
     let found = near.map(|near| (near.key, near.difference));
@@ -37,7 +37,7 @@ proptest::proptest! {
         let near = near_miss(Dataset::users(), &name);
         proptest::prop_assert!(near.is_none_or(|near| parse_source(Dataset::users(), &near.key).is_ok_and(|source| source.row_id == near.row_id)));
         if let Ok(source) = parsed {
-            proptest::prop_assert_eq!(user_of(Dataset::users(), &key), Some(source.row_id));
+            proptest::prop_assert_eq!(row_of(Dataset::users(), &key), Some(source.row_id));
         }
     }
 }
