@@ -170,6 +170,11 @@ impl Dataset {
         &self.files
     }
 
+    /// The files that runs copy, with their indexes in [`Dataset::files`].
+    pub fn copied_files(&self) -> impl Iterator<Item = (usize, &FileColumn)> {
+        self.files.iter().enumerate().filter(|(_, file)| file.copy_to.is_some())
+    }
+
     /// The derived columns, as declared.
     pub fn derived(&self) -> &[DerivedColumn] {
         &self.derived

@@ -13,14 +13,14 @@ pub(crate) use self::{
 };
 pub use self::{
     near_miss::{NameDifference, NearMiss, near_miss_of, row_of},
-    source::{ExtensionCase, SourceKey, SourceKind, csv_sources, image_sources, parse_source, source},
+    source::{ExtensionCase, SourceKey, csv_sources, file_sources, parse_source, source},
     table::{
         IMAGE_INTENTS, INGEST, LAST_CHECKPOINT, LAST_VACUUM, LOG, LogKey, TABLE, checkpoint, checksum_of, create_proof, data_file_path,
         image_intent, is_create_proof, is_foreign_checkpoint, is_rejects_file, log_entry, parse_data_file, parse_log, rejects_file,
         store_check, table_file,
     },
 };
-use crate::{dataset::Dataset, row_id::RowId, run::RunId};
+use crate::{dataset::FileColumn, row_id::RowId, run::RunId};
 
 /// The folder of the sources. Only `init` and `demo` write to it.
 pub const SOURCES: &str = "src-data/";
@@ -42,17 +42,10 @@ pub fn probe(unique: &str, name: &str) -> String {
     format!("{PROBES}{unique}-{name}")
 }
 
-/// The copy of the file of a row. The dataset declares a file that is copied.
-pub fn image(dataset: &Dataset, row_id: &str) -> String {
-    let file = dataset.files().first();
-    file.map(|file| file.path(row_id).concat()).unwrap_or_default()
-}
-
-/// The row of a copy; none if the key is not that of a copy.
-pub fn parse_image(dataset: &Dataset, key: &str) -> Option<RowId> {
-    let copy_to = dataset.files().first()?.copy_to.as_ref()?;
-    let found = copy_to.match_key(key).ok().filter(|found| !found.has_upper_extension)?;
-    RowId::parse(found.values.first()?).ok()
+/// The row of a copy of this file; none if the key is not that of a copy.
+pub fn parse_copy(file: &FileColumn, key: &str) -> Option<RowId> {
+    let found = file.copy_to.as_ref()?.match_key(key).ok()?;
+    RowId::parse(found.values.first().filter(|_| !found.has_upper_extension)?).ok()
 }
 
 /// The report of a run.

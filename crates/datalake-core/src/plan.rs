@@ -47,15 +47,15 @@ impl SourceObject {
     }
 }
 
-/// The listed sources of one row: a CSV, with or without an image.
+/// The listed sources of one row: a CSV, with or without each of its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowSources {
     /// The ID of the row.
     pub row_id: RowId,
     /// The row's CSV.
     pub csv: SourceObject,
-    /// The row's image.
-    pub image: Option<SourceObject>,
+    /// The row's files, in the order of the declaration.
+    pub files: Box<[Option<SourceObject>]>,
 }
 
 /// A version of a source that an earlier run evaluated: the source is not read again while the listing shows this version.
@@ -84,11 +84,18 @@ pub struct RecordedRow {
     pub has_row: bool,
     /// The version of the CSV: that of its reject if there is one, else that of the row. None if the CSV must be read again.
     pub csv: Option<SourceVersion>,
-    /// The version of the image: that of its reject if there is one, else that of the row. None if the image must be read again, and if the
-    /// row has no image.
-    pub image: Option<SourceVersion>,
-    /// Whether the row links an image, or an image is currently rejected.
-    pub has_image: bool,
+    /// Its files, in the order of the declaration. Files beyond the end are not recorded.
+    pub files: Box<[RecordedFile]>,
+}
+
+/// What the table recorded of one file of a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordedFile {
+    /// The version of the file: that of its reject if there is one, else that of the row. None if the file must be read again, and if the row does
+    /// not have it.
+    pub version: Option<SourceVersion>,
+    /// Whether the row links the file, or the file is currently rejected.
+    pub exists: bool,
 }
 
 /// What a run does about one source.
@@ -109,8 +116,8 @@ pub struct RowPlan {
     pub row_id: RowId,
     /// The CSV. If it is removed, the row is removed.
     pub csv: SourceChange,
-    /// The image.
-    pub image: SourceChange,
+    /// The files, in the order of the declaration.
+    pub files: Box<[SourceChange]>,
 }
 
 /// Compares the listed sources of a row with what is recorded; none if there is nothing to do.
@@ -119,7 +126,7 @@ pub fn compare(listed: Option<&RowSources>, recorded: Option<&RecordedRow>, mode
         return recorded.map(|recorded| RowPlan {
             row_id: recorded.row_id.clone(),
             csv: SourceChange::Removed,
-            image: SourceChange::Removed,
+            files: recorded.files.iter().map(|_| SourceChange::Removed).collect(),
         });
     };
     let compare_source = |object: &SourceObject, version: Option<&SourceVersion>| {
@@ -130,19 +137,23 @@ pub fn compare(listed: Option<&RowSources>, recorded: Option<&RecordedRow>, mode
         }
     };
     let csv = compare_source(&sources.csv, recorded.and_then(|recorded| recorded.csv.as_ref()));
-    // A new row links its image, whose digest no run has recorded.
+    // A new row links its files, whose digests no run has recorded.
     let may_get_row = matches!(csv, SourceChange::Read(_)) && !recorded.is_some_and(|recorded| recorded.has_row);
-    let image = match &sources.image {
-        Some(object) if may_get_row => SourceChange::Read(object.clone()),
-        Some(object) => compare_source(object, recorded.and_then(|recorded| recorded.image.as_ref())),
-        None if recorded.is_some_and(|recorded| recorded.has_image) => SourceChange::Removed,
-        None => SourceChange::Unchanged,
+    let compare_file = |(index, object): (usize, &Option<SourceObject>)| {
+        let recorded = recorded.and_then(|recorded| recorded.files.get(index));
+        match object {
+            Some(object) if may_get_row => SourceChange::Read(object.clone()),
+            Some(object) => compare_source(object, recorded.and_then(|recorded| recorded.version.as_ref())),
+            None if recorded.is_some_and(|recorded| recorded.exists) => SourceChange::Removed,
+            None => SourceChange::Unchanged,
+        }
     };
-    let is_unchanged = (&csv, &image) == (&SourceChange::Unchanged, &SourceChange::Unchanged);
-    (!is_unchanged).then(|| RowPlan {
+    let files: Box<[SourceChange]> = sources.files.iter().enumerate().map(compare_file).collect();
+    let is_changed = files.iter().chain([&csv]).any(|change| *change != SourceChange::Unchanged);
+    is_changed.then(|| RowPlan {
         row_id: sources.row_id.clone(),
         csv,
-        image,
+        files,
     })
 }
 

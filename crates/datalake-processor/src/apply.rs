@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use datalake_core::{dataset::Dataset, row::Row, row_id::RowId, run::RunId};
+use datalake_core::{count::count, dataset::Dataset, row::Row, row_id::RowId, run::RunId};
 use datalake_table::delta::edit::Edit;
 
 use crate::{
-    images::copy_new::ImageUpdate,
+    file_copies::copy_new::FileUpdate,
     read::{CsvRead, RowRead},
 };
 
@@ -17,10 +17,10 @@ pub(crate) struct RowChanges {
     pub(crate) edits: Vec<Edit>,
     /// Whether a reader can see a difference. If not, nothing is committed.
     pub(crate) is_visible: bool,
-    /// IDs of rows whose linked image was added or replaced, has a new version, or was unlinked.
-    pub(crate) image_updates: Vec<RowId>,
-    /// Images that are linked, after they were copied if the dataset has copies.
-    pub(crate) images_linked: u64,
+    /// IDs of rows with a linked file that was added or replaced, has a new version, or was unlinked.
+    pub(crate) file_updates: Vec<RowId>,
+    /// Files that are linked and copied.
+    pub(crate) files_copied: u64,
     pub(crate) added: u64,
     pub(crate) changed: u64,
     pub(crate) removed: u64,
@@ -34,15 +34,23 @@ pub(crate) struct OldRows<'a> {
     pub(crate) other: Option<&'a Dataset>,
 }
 
-/// Makes the new row of `dataset` for the sources of each ID that were read. `images` are in the order of `reads`.
-pub(crate) fn apply(dataset: &Dataset, old: OldRows<'_>, reads: Vec<RowRead>, images: Vec<ImageUpdate>, run_id: &RunId) -> RowChanges {
+/// Makes the new row of `dataset` for the sources of each ID that were read. `files` are in the order of `reads`.
+pub(crate) fn apply(
+    dataset: &Dataset,
+    old: OldRows<'_>,
+    reads: Vec<RowRead>,
+    files: Vec<Box<[FileUpdate]>>,
+    run_id: &RunId,
+) -> RowChanges {
     let mut changes = RowChanges::default();
     let is_comparable = old.other.is_none_or(|other| other.has_same_columns(dataset));
-    for (read, image) in reads.into_iter().zip(images) {
+    for (read, files) in reads.into_iter().zip(files) {
         let old_row = old.rows.get(&read.row_id);
-        let is_linked = links_other_bytes(&image, old_row, old.other);
-        changes.images_linked += u64::from(matches!(image, ImageUpdate::Link(_)));
-        let mut new = new_row(dataset, old_row.filter(|_| old.other.is_none()), read, image, run_id);
+        let mut updates = files.iter().enumerate();
+        let is_linked = updates.any(|(index, update)| links_other_bytes(index, update, old_row, old.other));
+        let is_copied = |(index, _): &(usize, _)| matches!(files.get(*index), Some(FileUpdate::Link(_)));
+        changes.files_copied += count(dataset.copied_files().filter(is_copied).count());
+        let mut new = new_row(old_row.filter(|_| old.other.is_none()), read, files, run_id);
         let is_equal = match (old_row, &new) {
             (Some(old), Some(new)) => is_comparable && old.is_visibly_equal(new) && !is_linked,
             _ => false,
@@ -56,18 +64,18 @@ pub(crate) fn apply(dataset: &Dataset, old: OldRows<'_>, reads: Vec<RowRead>, im
     changes
 }
 
-/// Whether an update links other bytes than the old row. After a change of the declaration, every image is linked again.
-fn links_other_bytes(image: &ImageUpdate, old: Option<&Row>, other: Option<&Dataset>) -> bool {
-    let ImageUpdate::Link(linked) = image else { return false };
+/// Whether the update of a file links other bytes than the old row. After a change of the declaration, every file is linked again.
+fn links_other_bytes(index: usize, update: &FileUpdate, old: Option<&Row>, other: Option<&Dataset>) -> bool {
+    let FileUpdate::Link(linked) = update else { return false };
     let same = || {
-        old.and_then(|old| old.file(0))
+        old.and_then(|old| old.file(index))
             .is_some_and(|old| old.matches(&linked.etag, linked.size))
     };
     other.is_none() || !same()
 }
 
 /// The row after the run; none if its source no longer exists or was never valid.
-fn new_row(dataset: &Dataset, old: Option<&Row>, read: RowRead, image: ImageUpdate, run_id: &RunId) -> Option<Row> {
+fn new_row(old: Option<&Row>, read: RowRead, files: Box<[FileUpdate]>, run_id: &RunId) -> Option<Row> {
     let (values, csv) = match read.csv {
         CsvRead::Gone => return None,
         CsvRead::Valid { values, object, .. } => (values.into(), object.into_provenance()),
@@ -77,17 +85,16 @@ fn new_row(dataset: &Dataset, old: Option<&Row>, read: RowRead, image: ImageUpda
             (old.values.clone(), old.csv.clone())
         }
     };
-    let image = match image {
-        ImageUpdate::Keep => old.and_then(|old| old.files.first().cloned().flatten()),
-        ImageUpdate::Unlink => None,
-        ImageUpdate::Link(provenance) | ImageUpdate::UpdateEtag(provenance) => Some(provenance),
+    let file = |(index, update): (usize, FileUpdate)| match update {
+        FileUpdate::Keep => old.and_then(|old| old.file(index)).cloned(),
+        FileUpdate::Unlink => None,
+        FileUpdate::Link(provenance) | FileUpdate::UpdateEtag(provenance) => Some(provenance),
     };
     Some(Row {
         row_id: read.row_id,
         values,
         csv,
-        // There is at most one: `Dataset::check_supported`.
-        files: dataset.files().iter().map(|_| image.clone()).collect(),
+        files: files.into_iter().enumerate().map(file).collect(),
         run_id: run_id.clone(),
     })
 }
@@ -100,7 +107,7 @@ impl RowChanges {
         if old_files != new_files
             && let Some(row) = old.or(new.as_ref())
         {
-            self.image_updates.push(row.row_id.clone());
+            self.file_updates.push(row.row_id.clone());
         }
         match (old, new) {
             (None, None) => {}

@@ -74,8 +74,8 @@ pub struct PlannedStep {
     pub row_id: RowId,
     /// None if the CSV has not changed.
     pub csv: Option<PlannedAction>,
-    /// None if the image has not changed.
-    pub image: Option<PlannedAction>,
+    /// What changes about the files, in the order of the declaration; none for a file that has not changed.
+    pub files: Box<[Option<PlannedAction>]>,
 }
 
 /// What a run would do with one object.
@@ -164,7 +164,7 @@ fn step(change: &RowPlan) -> PlannedStep {
     PlannedStep {
         row_id: change.row_id.clone(),
         csv: action(&change.csv),
-        image: action(&change.image),
+        files: change.files.iter().map(action).collect(),
     }
 }
 

@@ -22,11 +22,11 @@ pub(crate) async fn finish(context: &RunContext<'_>, state: &mut RunState<'_>, v
     let now = bucket.fenced().await?.store_time;
     report.clock_skew_seconds = RunReport::clock_skew_seconds(now, (context.options.clock)());
     let own = (report.committed == Some(true)).then_some(version);
-    let (newest, lost_images) = state.images.after_commit(newest, own, now, &mut report.counts).await?;
+    let (newest, lost_images) = state.copies.after_commit(newest, own, now, &mut report.counts).await?;
     if !lost_images.is_empty() {
         return Ok(lost_images);
     }
-    match vacuum::vacuum_daily(&context.table, &newest, &mut state.images, now).await {
+    match vacuum::vacuum_daily(&context.table, &newest, &mut state.copies, now).await {
         Ok(lost_images) => Ok(lost_images),
         Err(error) => {
             tracing::warn!(run.id = %context.options.run_id, error = error_chain(&error), "vacuum failed; the next run tries again");

@@ -53,7 +53,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         base: base.as_ref(),
         rejects: rejects_before,
         mode: if is_other { RunMode::Full } else { context.options.mode },
-        reread: state.images.lost(),
+        reread: state.copies.lost(),
         run_at: state.report.started_at,
     };
     let Changes {

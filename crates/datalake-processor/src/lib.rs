@@ -1,4 +1,4 @@
-//! A run of the processor: list, plan, read, copy images, apply, commit, publish, vacuum, report. Also plans a run without
+//! A run of the processor: list, plan, read, copy files, apply, commit, publish, vacuum, report. Also plans a run without
 //! executing it (`dry_run`), checks a lake (`doctor`) and rebuilds a damaged table (`repair`).
 //!
 //! `datalake-core` contains the rules; this crate performs the I/O. It never writes under `src-data/`, and it knows neither HTTP nor the API: the
@@ -10,10 +10,10 @@ pub mod declaration;
 pub mod doctor;
 pub mod dry_run;
 pub mod error;
+mod file_budget;
+mod file_copies;
 mod finish;
 mod guards;
-mod image_budget;
-mod images;
 mod ingest;
 mod lost_objects;
 pub mod options;

@@ -8,7 +8,6 @@ use datalake_table::delta::{stage::Staged, version::Version};
 use crate::{
     apply::{self, OldRows},
     error::RunError,
-    images::image_sync::has_copies,
     ingest::{self, Ingested},
     options::{Progress, Writers},
     run_state::{RunContext, RunState},
@@ -28,7 +27,7 @@ pub(crate) enum Prepared {
     },
 }
 
-/// Reads the changed sources, copies new images, makes the new rows, and stages their data files.
+/// Reads the changed sources, copies new files, makes the new rows, and stages their data files.
 pub(crate) async fn prepare(context: &RunContext<'_>, state: &mut RunState<'_>) -> Result<Prepared, RunError> {
     let progress = context.options.progress.as_ref();
     let Ingested {
@@ -41,7 +40,7 @@ pub(crate) async fn prepare(context: &RunContext<'_>, state: &mut RunState<'_>) 
     let kept_rows = if other.is_some() { &none } else { &old_rows };
     let base = state.base.clone();
     let updates = state
-        .images
+        .copies
         .prepare(&state.reader, base.as_ref(), kept_rows, &reads, progress)
         .await?;
     let old = OldRows {
@@ -53,7 +52,7 @@ pub(crate) async fn prepare(context: &RunContext<'_>, state: &mut RunState<'_>) 
     let ignored_changed = base.as_ref().and_then(Version::ignored) != rejects.ignored_beyond(state.report.counts.ignored);
     let is_visible = changes.is_visible || rejects.is_visible || ignored_changed || has_lost || other.is_some();
     if is_visible {
-        state.images.record_updates(base.as_ref(), changes.image_updates).await?;
+        state.copies.record_updates(base.as_ref(), changes.file_updates).await?;
     }
     drop(old_rows);
     let found = &state.report.counts;
@@ -62,7 +61,7 @@ pub(crate) async fn prepare(context: &RunContext<'_>, state: &mut RunState<'_>) 
         changed: changes.changed,
         removed: changes.removed,
         users: (found.users + changes.added).saturating_sub(changes.removed),
-        images_copied: if has_copies(&context.dataset) { changes.images_linked } else { 0 },
+        images_copied: changes.files_copied,
         ..found.clone()
     };
     Ok(match base {

@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    image_budget::ImageBudget,
+    file_budget::FileBudget,
     options::{OnProgress, Progress},
     source_changes::source_object,
 };
@@ -57,15 +57,15 @@ pub(crate) enum CsvRead {
     },
 }
 
-/// The outcome of reading a changed image.
+/// The outcome of reading a changed file.
 #[derive(Clone, Debug)]
-pub(crate) enum ImageRead {
+pub(crate) enum FileRead {
     /// It has not changed, and was not read.
     Same,
     /// It was not listed, or was removed before it was read.
     Gone,
     Valid {
-        image: ImageBytes,
+        bytes: FileBytes,
         object: SourceObject,
     },
     Rejected {
@@ -74,16 +74,16 @@ pub(crate) enum ImageRead {
     },
 }
 
-/// Identifies the bytes of an image without keeping them in memory.
+/// Identifies the bytes of a file without keeping them in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ImageBytes {
-    /// Bytes up to the end of the image. The source may contain more.
+pub(crate) struct FileBytes {
+    /// Bytes up to the end of an image. The source may contain more.
     pub(crate) length: u64,
     /// SHA-256 of these bytes.
     pub(crate) digest: [u8; 32],
 }
 
-impl ImageBytes {
+impl FileBytes {
     fn new(bytes: &[u8]) -> Self {
         Self {
             length: count(bytes.len()),
@@ -97,10 +97,16 @@ impl ImageBytes {
 pub(crate) struct RowRead {
     pub(crate) row_id: RowId,
     pub(crate) csv: CsvRead,
-    pub(crate) image: ImageRead,
+    /// In the order of the declaration. Files beyond the end are as before.
+    pub(crate) files: Box<[FileRead]>,
 }
 
 impl RowRead {
+    /// The outcome for a file, by its index in the declaration.
+    pub(crate) fn file(&self, index: usize) -> &FileRead {
+        self.files.get(index).unwrap_or(&FileRead::Same)
+    }
+
     /// Whether there is a row with this ID after the run.
     pub(crate) fn has_row_after(&self, old_rows: &BTreeMap<RowId, Row>) -> bool {
         match self.csv {
@@ -126,10 +132,10 @@ pub(crate) struct Reader<'a> {
     keys: KeyParser<'a>,
     parsers: Mutex<Vec<RowParser<'a>>>,
     csv_outcomes: OutcomeCache<ParsedRow>,
-    image_outcomes: OutcomeCache<ImageBytes>,
+    file_outcomes: OutcomeCache<FileBytes>,
     /// The first error that may have its cause in one source.
     denied: Mutex<Option<StoreError>>,
-    image_budget: ImageBudget,
+    file_budget: FileBudget,
 }
 
 impl<'a> Reader<'a> {
@@ -141,9 +147,9 @@ impl<'a> Reader<'a> {
             keys: KeyParser::new(dataset),
             parsers: Mutex::default(),
             csv_outcomes: Mutex::default(),
-            image_outcomes: Mutex::default(),
+            file_outcomes: Mutex::default(),
             denied: Mutex::default(),
-            image_budget: ImageBudget::default(),
+            file_budget: FileBudget::default(),
         }
     }
 
@@ -182,15 +188,18 @@ impl<'a> Reader<'a> {
             SourceChange::Removed => CsvRead::Gone,
             SourceChange::Read(object) => self.read_csv(object).await?,
         };
-        let image = match change.image {
-            SourceChange::Unchanged => ImageRead::Same,
-            SourceChange::Removed => ImageRead::Gone,
-            SourceChange::Read(object) => self.read_image(object).await?,
-        };
+        let mut files = Vec::with_capacity(change.files.len());
+        for (index, file) in change.files.into_iter().enumerate() {
+            files.push(match file {
+                SourceChange::Unchanged => FileRead::Same,
+                SourceChange::Removed => FileRead::Gone,
+                SourceChange::Read(object) => self.read_file(index, object).await?,
+            });
+        }
         Ok(RowRead {
             row_id: change.row_id,
             csv,
-            image,
+            files: files.into(),
         })
     }
 
@@ -227,32 +236,32 @@ impl<'a> Reader<'a> {
         self.keys.parse(&found.values, self.run_at).err()
     }
 
-    async fn read_image(&self, object: SourceObject) -> Result<ImageRead, StoreError> {
+    async fn read_file(&self, index: usize, object: SourceObject) -> Result<FileRead, StoreError> {
         // The check of the largest images takes tenths of a second.
         let check = |bytes: Bytes| {
             let dataset = Arc::clone(self.dataset);
-            blocking(move || file_check::check(&dataset.files()[0], &bytes).map(|length| ImageBytes::new(&bytes[..length])))
+            blocking(move || file_check::check(&dataset.files()[index], &bytes).map(|length| FileBytes::new(&bytes[..length])))
         };
         let limit = Limit {
-            reject: &|size| file_check::too_large(&self.dataset.files()[0], size),
-            budget: Some(&self.image_budget),
+            reject: &|size| file_check::too_large(&self.dataset.files()[index], size),
+            budget: Some(&self.file_budget),
         };
-        Ok(match self.read_validated(object, limit, &self.image_outcomes, check).await? {
-            ReadOutcome::Gone => ImageRead::Gone,
-            ReadOutcome::Valid(object, image) => ImageRead::Valid { image, object },
-            ReadOutcome::Rejected(object, reject) => ImageRead::Rejected { reject, object },
-            ReadOutcome::KeepsChanging(object) => ImageRead::Rejected {
+        Ok(match self.read_validated(object, limit, &self.file_outcomes, check).await? {
+            ReadOutcome::Gone => FileRead::Gone,
+            ReadOutcome::Valid(object, bytes) => FileRead::Valid { bytes, object },
+            ReadOutcome::Rejected(object, reject) => FileRead::Rejected { reject, object },
+            ReadOutcome::KeepsChanging(object) => FileRead::Rejected {
                 reject: Reject::unstable(READ_ATTEMPTS_MAX),
                 object,
             },
         })
     }
 
-    /// The metadata of a copy, if it has exactly these bytes. Reads at most the length of the image.
-    pub(crate) async fn read_copy(&self, key: &str, image: &ImageBytes) -> Result<Option<Metadata>, StoreError> {
-        let _permit = self.image_budget.acquire(image.length).await;
-        match self.bucket.get(key, None, Some(0..image.length)).await {
-            Ok(found) if found.meta.size == image.length && ImageBytes::new(&found.bytes) == *image => Ok(Some(found.metadata)),
+    /// The metadata of a copy, if it has exactly these bytes. Reads at most their length.
+    pub(crate) async fn read_copy(&self, key: &str, bytes: &FileBytes) -> Result<Option<Metadata>, StoreError> {
+        let _permit = self.file_budget.acquire(bytes.length).await;
+        match self.bucket.get(key, None, Some(0..bytes.length)).await {
+            Ok(found) if found.meta.size == bytes.length && FileBytes::new(&found.bytes) == *bytes => Ok(Some(found.metadata)),
             // A range of an empty object is invalid.
             Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Invalid { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -321,10 +330,9 @@ impl<'a> Reader<'a> {
         let csv = reads
             .iter()
             .filter(|read| matches!(&read.csv, CsvRead::Rejected { reject, .. } if is_unreadable(reject)));
-        let images = reads
-            .iter()
-            .filter(|read| matches!(&read.image, ImageRead::Rejected { reject, .. } if is_unreadable(reject)));
-        let unreadable = count(csv.count() + images.count());
+        let files = { reads.iter().flat_map(|read| &read.files) }
+            .filter(|file| matches!(file, FileRead::Rejected { reject, .. } if is_unreadable(reject)));
+        let unreadable = count(csv.count() + files.count());
         match self.denied.lock().take() {
             Some(error) if unreadable.saturating_mul(2) > listed => Err(error),
             _ => Ok(()),
@@ -337,7 +345,7 @@ impl<'a> Reader<'a> {
 struct Limit<'a> {
     reject: &'a (dyn Fn(u64) -> Option<Reject> + Sync),
     /// The memory for its bytes; none for sources that are so small that the number of requests limits them.
-    budget: Option<&'a ImageBudget>,
+    budget: Option<&'a FileBudget>,
 }
 
 enum ReadOutcome<T> {

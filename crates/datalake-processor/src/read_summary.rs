@@ -6,7 +6,7 @@ use datalake_core::{
     run::{RejectDetail, RunReport, SourceNotice},
 };
 
-use crate::read::{CsvRead, ImageRead, RowRead};
+use crate::read::{CsvRead, FileRead, RowRead};
 
 /// The sources that a run read, by outcome.
 #[derive(Debug, Default)]
@@ -29,7 +29,9 @@ impl ReadSummary {
         let mut summary = Self::default();
         for read in reads {
             summary.add_csv(&read.csv);
-            summary.add_image(&read.image);
+            for file in &read.files {
+                summary.add_file(file);
+            }
         }
         summary
     }
@@ -52,14 +54,14 @@ impl ReadSummary {
         }
     }
 
-    fn add_image(&mut self, read: &ImageRead) {
+    fn add_file(&mut self, read: &FileRead) {
         match read {
-            ImageRead::Valid { .. } => self.images_read += 1,
-            ImageRead::Rejected { reject, object } => {
+            FileRead::Valid { .. } => self.images_read += 1,
+            FileRead::Rejected { reject, object } => {
                 self.images_read += 1;
                 self.add_reject(reject, object);
             }
-            ImageRead::Same | ImageRead::Gone => {}
+            FileRead::Same | FileRead::Gone => {}
         }
     }
 

@@ -8,9 +8,9 @@ use std::{
 };
 
 use datalake_core::{
-    dataset::Dataset,
-    keys::{self, SourceKind},
-    plan::{KeyOrder, RecordedRow, SourceVersion},
+    dataset::{Dataset, KeyRole},
+    keys,
+    plan::{KeyOrder, RecordedFile, RecordedRow, SourceVersion},
     reject::{ExcludedSource, Exclusion},
     row_id::RowId,
 };
@@ -26,7 +26,8 @@ use jiff::Timestamp;
 #[derive(Clone, Debug, Default)]
 struct RowRejects {
     csv: Option<ExcludedSource>,
-    image: Option<ExcludedSource>,
+    /// In the order of the declaration; empty if none is rejected.
+    files: Vec<Option<ExcludedSource>>,
 }
 
 /// The rejected sources of each ID that has any, without ignored objects.
@@ -39,9 +40,12 @@ fn rejects_by_row(dataset: &Dataset, open: &[ExcludedSource]) -> BTreeMap<RowId,
             continue;
         };
         let rejects = by_user.entry(row_id.clone()).or_default();
-        match source.kind {
-            SourceKind::Csv => rejects.csv = Some(reject.clone()),
-            SourceKind::Image => rejects.image = Some(reject.clone()),
+        match source.role {
+            KeyRole::Source => rejects.csv = Some(reject.clone()),
+            KeyRole::File(index) => {
+                rejects.files.resize(dataset.files().len(), None);
+                rejects.files[index] = Some(reject.clone());
+            }
         }
     }
     by_user
@@ -130,20 +134,30 @@ impl<'a> RecordedRows<'a> {
 
 fn recorded_row(row_id: RowId, row: Option<RecordedSources>, rejects: RowRejects, run_at: Timestamp) -> RecordedRow {
     let has_row = row.is_some();
-    let (row_csv, row_image) = match row {
-        Some(row) => (Some((row.csv_etag, row.csv_size)), row.files.first().cloned().flatten()),
-        None => (None, None),
+    let (row_csv, row_files) = match row {
+        Some(row) => (Some((row.csv_etag, row.csv_size)), row.files),
+        None => (None, Box::default()),
     };
-    let valid_image = rejects.csv.as_ref().and_then(|open| open.valid_image.clone()).filter(|_| !has_row);
-    let has_image = row_image.is_some() || rejects.image.is_some();
-    let csv = recorded_version(row_csv, rejects.csv, run_at);
-    let image = recorded_version(row_image, rejects.image, run_at).or(valid_image);
+    let valid_files = match &rejects.csv {
+        Some(open) if !has_row => open.valid_files.clone(),
+        _ => Box::default(),
+    };
+    let file_count = row_files.len().max(valid_files.len()).max(rejects.files.len());
+    let mut rejected_files = rejects.files.into_iter();
+    let file = |index: usize| {
+        let (linked, rejected) = (row_files.get(index).cloned().flatten(), rejected_files.next().flatten());
+        let exists = linked.is_some() || rejected.is_some();
+        let valid = valid_files.get(index).cloned().flatten();
+        RecordedFile {
+            version: recorded_version(linked, rejected, run_at).or(valid),
+            exists,
+        }
+    };
     RecordedRow {
         row_id,
         has_row,
-        csv,
-        image,
-        has_image,
+        csv: recorded_version(row_csv, rejects.csv, run_at),
+        files: (0..file_count).map(file).collect(),
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use datalake_core::{
     count::count,
-    dataset::Dataset,
-    keys::{self, SourceKind},
+    dataset::{Dataset, KeyRole},
+    keys,
     plan::{SourceObject, SourceVersion},
     reject::{self, ExcludedSource, Exclusion, IgnoreCode, Reject},
     row::Row,
@@ -14,7 +14,7 @@ use datalake_core::{
 };
 use jiff::Timestamp;
 
-use crate::read::{CsvRead, ImageRead, RowRead};
+use crate::read::{CsvRead, FileRead, RowRead};
 
 /// The rejected and ignored sources after a run.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Rejects {
             exclusion,
             run_id: run_id.clone(),
             since: run_at,
-            valid_image: None,
+            valid_files: Box::default(),
         };
         let rejected = |row_id: &RowId, object: &SourceObject, reject: &Reject| {
             new_reject(object.clone(), Some(row_id.clone()), Exclusion::Rejected(reject.clone()))
@@ -65,14 +65,16 @@ impl Rejects {
             if let CsvRead::Rejected { reject, object } = &read.csv {
                 open.push(rejected(&read.row_id, object, reject));
             }
-            if let ImageRead::Rejected { reject, object } = &read.image
-                && !matches!(read.csv, CsvRead::Gone)
-            {
-                open.push(rejected(&read.row_id, object, reject));
+            if !matches!(read.csv, CsvRead::Gone) {
+                for file in &read.files {
+                    if let FileRead::Rejected { reject, object } = file {
+                        open.push(rejected(&read.row_id, object, reject));
+                    }
+                }
             }
         }
         open.extend(ignored.into_iter().map(|(object, code)| {
-            // An image without a CSV, a shadowed spelling, and a name that resembles that of a source belong to a row.
+            // A file without a CSV, a shadowed spelling, and a name that resembles that of a source belong to a row.
             let row_id = keys::row_of(dataset, &object.key);
             new_reject(object, row_id, Exclusion::Ignored(code))
         }));
@@ -90,7 +92,7 @@ impl Rejects {
             if let Some(read) = read_of_rejected_csv(dataset, reject, reads)
                 && (is_other || !read.has_row_after(rows))
             {
-                reject.valid_image = valid_image(read, earlier.filter(|_| !is_other));
+                reject.valid_files = valid_files(read, earlier.filter(|_| !is_other));
             }
         }
         let is_unchanged = |new: &ExcludedSource| earlier.get(&*new.key).is_some_and(|old| old.is_visibly_equal(new));
@@ -123,17 +125,18 @@ fn read_of<'a>(reads: &'a [RowRead], row_id: &RowId) -> Option<&'a RowRead> {
     reads.get(index)
 }
 
-fn is_csv(dataset: &Dataset, key: &str) -> bool {
-    keys::parse_source(dataset, key).is_ok_and(|source| source.kind == SourceKind::Csv)
+fn role_of(dataset: &Dataset, key: &str) -> Option<KeyRole> {
+    keys::parse_source(dataset, key).ok().map(|source| source.role)
 }
 
 /// Whether an earlier reject is replaced or removed by this run. All ignored objects are listed again by each run.
 fn is_outdated(dataset: &Dataset, open: &ExcludedSource, reads: &[RowRead]) -> bool {
     match (&open.exclusion, &open.row_id) {
         (Exclusion::Ignored(_), _) | (_, None) => true,
-        (Exclusion::Rejected(_), Some(row_id)) => read_of(reads, row_id).is_some_and(|read| match is_csv(dataset, &open.key) {
-            true => !matches!(read.csv, CsvRead::Same),
-            false => !matches!(read.image, ImageRead::Same) || matches!(read.csv, CsvRead::Gone),
+        (Exclusion::Rejected(_), Some(row_id)) => read_of(reads, row_id).is_some_and(|read| match role_of(dataset, &open.key) {
+            Some(KeyRole::Source) => !matches!(read.csv, CsvRead::Same),
+            Some(KeyRole::File(index)) => !matches!(read.file(index), FileRead::Same) || matches!(read.csv, CsvRead::Gone),
+            None => true,
         }),
     }
 }
@@ -141,20 +144,21 @@ fn is_outdated(dataset: &Dataset, open: &ExcludedSource, reads: &[RowRead]) -> b
 /// What was read of the row's sources, if the reject is that of its CSV.
 fn read_of_rejected_csv<'a>(dataset: &Dataset, open: &ExcludedSource, reads: &'a [RowRead]) -> Option<&'a RowRead> {
     match &open.row_id {
-        Some(row_id) if !open.is_ignored() && is_csv(dataset, &open.key) => read_of(reads, row_id),
+        Some(row_id) if !open.is_ignored() && role_of(dataset, &open.key) == Some(KeyRole::Source) => read_of(reads, row_id),
         _ => None,
     }
 }
 
-/// The valid image of an ID without a row, which only the reject of the CSV can record.
-fn valid_image(read: &RowRead, earlier: Option<&ExcludedSource>) -> Option<SourceVersion> {
-    match &read.image {
-        ImageRead::Valid { object, .. } => Some(SourceVersion {
+/// The valid files of an ID without a row, which only the reject of the CSV can record.
+fn valid_files(read: &RowRead, earlier: Option<&ExcludedSource>) -> Box<[Option<SourceVersion>]> {
+    let version = |(index, file): (usize, &FileRead)| match file {
+        FileRead::Valid { object, .. } => Some(SourceVersion {
             key: None,
             etag: object.etag.clone(),
             size: object.size,
         }),
-        ImageRead::Same => earlier.and_then(|earlier| earlier.valid_image.clone()),
-        ImageRead::Gone | ImageRead::Rejected { .. } => None,
-    }
+        FileRead::Same => earlier.and_then(|earlier| earlier.valid_files.get(index)?.clone()),
+        FileRead::Gone | FileRead::Rejected { .. } => None,
+    };
+    read.files.iter().enumerate().map(version).collect()
 }

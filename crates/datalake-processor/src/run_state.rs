@@ -16,7 +16,7 @@ use datalake_table::{
     table::Table,
 };
 
-use crate::{images::image_sync::ImageSync, options::RunOptions, read::Reader};
+use crate::{file_copies::copy_sync::CopySync, options::RunOptions, read::Reader};
 
 /// Where a run works, and with which options.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct RunState<'a> {
     pub(crate) report: RunReport,
     /// Sources that were read are not read again by a later attempt.
     pub(crate) reader: Reader<'a>,
-    pub(crate) images: ImageSync<'a>,
+    pub(crate) copies: CopySync<'a>,
     /// The version that was read last, without the objects that are known to be lost.
     pub(crate) base: Option<Version>,
     /// Missing and damaged objects of the version with this digest.
@@ -54,7 +54,7 @@ impl<'a> RunState<'a> {
     pub(crate) fn new(context: &'a RunContext<'_>, report: RunReport) -> Self {
         Self {
             reader: Reader::new(context.bucket(), &context.dataset, report.started_at),
-            images: ImageSync::new(&context.table, &context.dataset, &report.run_id),
+            copies: CopySync::new(&context.table, &context.dataset, &report.run_id),
             report,
             base: None,
             lost: None,

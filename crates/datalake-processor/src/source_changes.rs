@@ -7,6 +7,7 @@ use std::{
 };
 
 use datalake_core::{
+    count::count,
     dataset::Dataset,
     keys,
     plan::{self, ListingEntry, ListingStats, RowPlan, RowSources, SourceGrouper, SourceObject},
@@ -139,7 +140,7 @@ impl Listing<'_> {
             match self.grouped.pop_front() {
                 Some(ListingEntry::Row(sources)) => {
                     changes.csv_listed += 1;
-                    changes.images_listed += u64::from(sources.image.is_some());
+                    changes.images_listed += count(sources.files.iter().flatten().count());
                     return Ok(Some(sources));
                 }
                 Some(ListingEntry::Ignored(object, code)) => changes.ignore(object, code),

@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     error::RunError,
-    images::{former_copies, image_sync::ImageSync},
+    file_copies::{copy_sync::CopySync, former_copies},
 };
 
 /// The time between two vacuums.
@@ -49,7 +49,7 @@ const STATE: (&str, &str) = ("state", "active");
 pub(crate) async fn vacuum_daily(
     table: &Table,
     version: &Version,
-    images: &mut ImageSync<'_>,
+    copies: &mut CopySync<'_>,
     now: Timestamp,
 ) -> Result<BTreeSet<RowId>, RunError> {
     let bucket = table.bucket().as_ref();
@@ -65,7 +65,7 @@ pub(crate) async fn vacuum_daily(
         Ok(head) if is_done(&head) && is_recent(&head) => return Ok(lost),
         Ok(_) => {
             record(bucket, now, &Metadata::from([(name.to_owned(), active.to_owned())])).await?;
-            lost = vacuum(table, version, images, now).await?;
+            lost = vacuum(table, version, copies, now).await?;
         }
         Err(StoreError::NotFound { .. }) => {}
         Err(error) => return Err(error.into()),
@@ -80,10 +80,10 @@ async fn record(bucket: &dyn Bucket, now: Timestamp, metadata: &Metadata) -> Res
     Ok(())
 }
 
-async fn vacuum(table: &Table, version: &Version, images: &mut ImageSync<'_>, now: Timestamp) -> Result<BTreeSet<RowId>, RunError> {
+async fn vacuum(table: &Table, version: &Version, copies: &mut CopySync<'_>, now: Timestamp) -> Result<BTreeSet<RowId>, RunError> {
     // Damage in the log must not prevent the removal of image copies and reports.
     let files = table.vacuum().await;
-    let recovered = images.recover(version, now).await?;
+    let recovered = copies.recover(version, now).await?;
     let former = files.as_ref().map(|files| &*files.former_datasets).unwrap_or_default();
     let former_copies_removed = former_copies::remove(table, version, former).await?;
     let reports_removed = remove_old_reports(table.bucket().as_ref(), now).await?;

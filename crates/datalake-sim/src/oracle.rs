@@ -19,7 +19,7 @@ use datalake_store::{
 };
 use jiff::Timestamp;
 
-pub(crate) use self::images::{check_copies, check_leftovers};
+pub(crate) use self::images::{check_copies, check_leftovers, copy_of};
 use crate::{
     fingerprints::Fingerprints,
     invariant::{Invariant, Violation, violation},

@@ -54,7 +54,7 @@ fn basic_of(dataset: &Dataset) -> Vec<Example> {
     let file = dataset.files().first().map(|file| file.name.as_str());
     let number = number(dataset);
     let mut examples = vec![example("/data", format!("all {rows}"))];
-    if let Some(file) = file {
+    for file in dataset.files().iter().map(|file| &file.name) {
         examples.push(example(format!("/data?is_{file}_exists=True"), format!("{rows} with {file}")));
         examples.push(example(format!("/data?is_{file}_exists=False"), format!("{rows} without {file}")));
     }
@@ -151,7 +151,7 @@ fn example_row(snapshot: &Snapshot) -> Option<String> {
     let all = snapshot.select(&Filter::default(), Day::FIRST);
     let mut first = None;
     for row in snapshot.rows(&all).take(ROWS_MAX) {
-        if row.has_file(0) {
+        if (0..snapshot.dataset().files().len()).any(|file| row.has_file(file)) {
             return Some(row.row_id.to_owned());
         }
         first.get_or_insert_with(|| row.row_id.to_owned());

@@ -8,8 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
-    dataset::{self as declared, ColumnType, Dataset, FileColumn, Origin},
-    keys::{self, SourceKind},
+    dataset::{self as declared, ColumnType, Dataset, FileColumn, KeyRole, Origin},
+    keys,
     query::column::Column,
     reject::{ExcludedSource, Exclusion, IgnoreCode},
     row::{Provenance, Row, RowView},
@@ -56,6 +56,9 @@ pub struct ExplanationDocument<'a> {
     pub values: Vec<ValueDocument<'a>>,
     /// Whether the row links an image, and why not.
     pub image_status: ImageStatusDocument,
+    /// Every file of the row, if the declaration has several. `image` and `image_status` are those of the first one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileDocument<'a>>,
     /// The sources of the row that are rejected or ignored, and what is served instead.
     pub rejects: Vec<OpenRejectDocument<'a>>,
 }
@@ -97,6 +100,19 @@ pub struct ImageStatusDocument {
     pub reason: String,
 }
 
+/// One of several files of the row.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedFile)]
+pub struct FileDocument<'a> {
+    /// The name in the declaration.
+    pub name: &'a str,
+    /// The file that the row links.
+    #[schema(required)]
+    pub object: Option<ObjectDocument<'a>>,
+    /// Whether the row links the file, and why not.
+    pub status: ImageStatusDocument,
+}
+
 /// A rejected or ignored source of the row.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenReject)]
@@ -116,6 +132,16 @@ impl<'a> ObjectDocument<'a> {
             etag: &read.etag,
             size: read.size,
             modified: read.modified,
+        }
+    }
+}
+
+impl ExplanationDocument<'_> {
+    /// The file of this index in the declaration, if the row links it, and its status. None if the declaration has no such file.
+    pub fn file(&self, index: usize) -> Option<(Option<&ObjectDocument<'_>>, &ImageStatusDocument)> {
+        match self.files.get(index) {
+            Some(file) => Some((file.object.as_ref(), &file.status)),
+            None => (index == 0).then_some((self.image.as_ref(), &self.image_status)),
         }
     }
 }
@@ -147,7 +173,7 @@ impl Explanation {
     }
 
     /// The explanation as a document.
-    pub fn document(&self) -> ExplanationDocument<'_> {
+    pub fn document<'a>(&'a self) -> ExplanationDocument<'a> {
         let Self { user_id, snapshot, row } = self;
         let dataset = snapshot.dataset();
         let (row, current) = (row.as_ref(), snapshot.row(user_id.as_str()));
@@ -156,7 +182,16 @@ impl Explanation {
             reject: RejectDocument::of(dataset, open),
             served: served(dataset, open, current),
         });
-        let image = row.and_then(|row| row.file(0));
+        let object = |index: usize| {
+            let linked = row.and_then(|row| row.file(index))?;
+            Some(ObjectDocument::new(keys::file_sources(&dataset.files()[index], user_id), linked))
+        };
+        let file = |(index, file): (usize, &'a FileColumn)| FileDocument {
+            name: &file.name,
+            object: object(index),
+            status: file_status(user_id, row, index, &rejects),
+        };
+        let has_several_files = dataset.files().len() > 1;
         ExplanationDocument {
             user_id: user_id.as_str(),
             version: snapshot.version().number(),
@@ -164,9 +199,10 @@ impl Explanation {
             row: row.map(|row| StoredRowDocument::of(row, snapshot.dataset())),
             run_id: row.map(|row| RunId::as_str(&row.run_id)),
             csv: row.map(|row| ObjectDocument::new(keys::csv_sources(dataset, user_id), &row.csv)),
-            image: image.map(|image| ObjectDocument::new(keys::image_sources(dataset, user_id), image)),
+            image: object(0),
             values: values(dataset, row),
-            image_status: image_status(user_id, row, &rejects),
+            image_status: file_status(user_id, row, 0, &rejects),
+            files: dataset.files().iter().enumerate().filter(|_| has_several_files).map(file).collect(),
             rejects: documents.collect(),
         }
     }
@@ -187,29 +223,39 @@ impl<'a> RowRejects<'a> {
         }
     }
 
-    /// The rejected source of this kind.
-    fn rejected(&self, kind: SourceKind) -> Option<&'a ExcludedSource> {
+    /// The rejected source of this role.
+    fn rejected(&self, role: KeyRole) -> Option<&'a ExcludedSource> {
         let is_requested =
-            |open: &&&ExcludedSource| matches!(open.exclusion, Exclusion::Rejected(_)) && source_kind(self.dataset, open) == Some(kind);
+            |open: &&&ExcludedSource| matches!(open.exclusion, Exclusion::Rejected(_)) && role_of(self.dataset, open) == Some(role);
         self.all.iter().find(is_requested).copied()
     }
 
-    /// The reason for an ignored object whose name is similar to that of a source of this kind.
-    fn near_miss(&self, kind: SourceKind) -> Option<String> {
-        let is_near = |open: &&&ExcludedSource| keys::near_miss_of(self.dataset, &open.key).is_some_and(|near| near.kind == kind);
+    /// The reason for an ignored object whose name is similar to that of a source of this role.
+    fn near_miss(&self, role: KeyRole) -> Option<String> {
+        let is_near = |open: &&&ExcludedSource| keys::near_miss_of(self.dataset, &open.key).is_some_and(|near| near.role == role);
         let near = self.all.iter().find(is_near)?.reason(self.dataset);
         Some(format!("{}; {}", near.found, near.remedy))
     }
 
-    /// Whether there is a valid image that no row links, because the CSV is rejected.
-    fn has_valid_image(&self) -> bool {
-        self.all.iter().any(|open| open.valid_image.is_some())
+    /// Whether there is a valid file that no row links, because the CSV is rejected.
+    fn has_valid_file(&self, index: usize) -> bool {
+        self.all.iter().any(|open| matches!(open.valid_files.get(index), Some(Some(_))))
     }
 
-    fn has_orphan(&self) -> bool {
-        self.all
-            .iter()
-            .any(|open| open.exclusion == Exclusion::Ignored(IgnoreCode::OrphanImage))
+    /// The index of the first file without a CSV.
+    fn orphan(&self) -> Option<usize> {
+        self.orphans().next()
+    }
+
+    /// The indexes of the files without a CSV.
+    fn orphans(&self) -> impl Iterator<Item = usize> {
+        let is_orphan = |open: &&&ExcludedSource| open.exclusion == Exclusion::Ignored(IgnoreCode::OrphanImage);
+        { self.all.iter() }
+            .filter(is_orphan)
+            .filter_map(|open| match role_of(self.dataset, open) {
+                Some(KeyRole::File(index)) => Some(index),
+                _ => None,
+            })
     }
 }
 
@@ -218,13 +264,13 @@ fn first(keys: Vec<String>) -> String {
     keys.into_iter().next().unwrap_or_default()
 }
 
-fn source_kind(dataset: &Dataset, open: &ExcludedSource) -> Option<SourceKind> {
-    keys::parse_source(dataset, &open.key).ok().map(|source| source.kind)
+fn role_of(dataset: &Dataset, open: &ExcludedSource) -> Option<KeyRole> {
+    keys::parse_source(dataset, &open.key).ok().map(|source| source.role)
 }
 
 fn summary(user_id: &RowId, row: Option<&Row>, rejects: &RowRejects<'_>) -> String {
     let dataset = rejects.dataset;
-    match (row, rejects.rejected(SourceKind::Csv)) {
+    match (row, rejects.rejected(KeyRole::Source)) {
         (Some(row), None) => {
             let key = first(keys::csv_sources(dataset, user_id));
             format!(
@@ -248,32 +294,34 @@ fn summary(user_id: &RowId, row: Option<&Row>, rejects: &RowRejects<'_>) -> Stri
             let code = reject.exclusion.code();
             format!("there is no row: {} is rejected ({code}), and {end}", reject.key)
         }
-        (None, None) if rejects.has_orphan() => {
-            let key = first(keys::csv_sources(dataset, user_id));
-            let file = dataset.files().first().map_or("file", |file| file.name.as_str());
-            format!("there is no row: there is {}, but no {key}", with_article(file))
-        }
-        (None, None) => match rejects.near_miss(SourceKind::Csv) {
-            Some(reason) => format!("there is no row: {reason}"),
-            None => match rejects.all.first() {
-                Some(open) => format!("there is no row: {}", open.reason(dataset).found),
-                None => format!("there is no row, and the {} has no source", dataset.entity()),
-            },
+        (None, None) => match (rejects.orphan(), rejects.near_miss(KeyRole::Source), rejects.all.first()) {
+            (Some(index), ..) => {
+                let key = first(keys::csv_sources(dataset, user_id));
+                format!("there is no row: there is {}, but no {key}", with_article(&dataset.files()[index].name))
+            }
+            (None, Some(reason), _) => format!("there is no row: {reason}"),
+            (None, None, Some(open)) => format!("there is no row: {}", open.reason(dataset).found),
+            (None, None, None) => format!("there is no row, and the {} has no source", dataset.entity()),
         },
     }
 }
 
-fn image_status(user_id: &RowId, row: Option<&Row>, rejects: &RowRejects<'_>) -> ImageStatusDocument {
+/// Whether the row links the file of this index.
+fn file_status(user_id: &RowId, row: Option<&Row>, index: usize, rejects: &RowRejects<'_>) -> ImageStatusDocument {
     let dataset = rejects.dataset;
-    let linked = row.and_then(|row| row.file(0));
-    let rejected = rejects.rejected(SourceKind::Image);
-    let key = first(keys::image_sources(dataset, user_id));
-    let file = dataset.files().first();
-    let name = file.map_or("file", |file| file.name.as_str());
-    let is_copied = file.is_some_and(|file| file.copy_to.is_some());
+    let Some(file) = dataset.files().get(index) else {
+        return ImageStatusDocument {
+            state: "missing",
+            reason: "the declaration has no files".to_owned(),
+        };
+    };
+    let linked = row.and_then(|row| row.file(index));
+    let rejected = rejects.rejected(KeyRole::File(index));
+    let key = first(keys::file_sources(file, user_id));
+    let (name, is_copied) = (&file.name, file.copy_to.is_some());
     let (state, reason) = match (linked, rejected) {
         (Some(_), None) => ("linked", format!("the {name} is valid")),
-        (Some(image), Some(reject)) => (
+        (Some(linked), Some(reject)) => (
             "linked",
             format!(
                 "{} is rejected ({}); the {} (ETag {}) is {}",
@@ -284,15 +332,15 @@ fn image_status(user_id: &RowId, row: Option<&Row>, rejects: &RowRejects<'_>) ->
                 } else {
                     format!("last valid {name}")
                 },
-                image.etag,
+                linked.etag,
                 if is_copied { "kept" } else { "not served, because it was replaced" }
             ),
         ),
         (None, Some(reject)) => ("rejected", format!("{} is rejected ({})", reject.key, reject.exclusion.code())),
-        (None, None) if rejects.has_orphan() || rejects.has_valid_image() => {
+        (None, None) if rejects.orphans().any(|orphan| orphan == index) || rejects.has_valid_file(index) => {
             ("unused", format!("{key} will be linked when the {} has a row", dataset.entity()))
         }
-        (None, None) => match rejects.near_miss(SourceKind::Image) {
+        (None, None) => match rejects.near_miss(KeyRole::File(index)) {
             Some(reason) => ("missing", format!("there is no {key}: {reason}")),
             None => ("missing", format!("the last run found no {key}")),
         },
@@ -384,13 +432,13 @@ impl Serialize for Served<'_> {
 /// What is served of a row until the source is fixed.
 pub fn served<'a>(dataset: &'a Dataset, open: &ExcludedSource, row: Option<RowView<'_>>) -> Served<'a> {
     let is_rejected = matches!(open.exclusion, Exclusion::Rejected(_));
-    let file = dataset.files().first().map_or("file", |file| file.name.as_str());
-    match (source_kind(dataset, open), row) {
+    match (role_of(dataset, open), row) {
         _ if !is_rejected => Served::WithoutObject,
-        (Some(SourceKind::Csv), Some(_)) => Served::LastRow,
-        (Some(SourceKind::Csv), None) => Served::NoRow,
-        (Some(SourceKind::Image), Some(row)) if row.has_file(0) => Served::LastFile(file),
-        _ => Served::NoFile(file),
+        (Some(KeyRole::Source), Some(_)) => Served::LastRow,
+        (Some(KeyRole::Source), None) => Served::NoRow,
+        (Some(KeyRole::File(index)), Some(row)) if row.has_file(index) => Served::LastFile(&dataset.files()[index].name),
+        (Some(KeyRole::File(index)), _) => Served::NoFile(&dataset.files()[index].name),
+        (None, _) => Served::NoFile("file"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `GET /data/{user_id}/history`: the states of a user's row, version by version.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::State,
@@ -67,6 +69,9 @@ pub struct StateDocument<'a> {
     /// The ETag of the linked image. A replaced image is an update as well.
     #[schema(required)]
     pub image_etag: Option<&'a str>,
+    /// The ETags of all linked files by their names, if the declaration has several. `image_etag` is that of the first one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub file_etags: BTreeMap<&'a str, Option<&'a str>>,
 }
 
 impl<'a> HistoryDocument<'a> {
@@ -92,6 +97,14 @@ impl<'a> HistoryDocument<'a> {
 }
 
 impl<'a> StateDocument<'a> {
+    /// The ETag of a linked file, by its name in the declaration.
+    pub fn file_etag(&self, name: &str) -> Option<&'a str> {
+        match self.file_etags.is_empty() {
+            true => self.image_etag.filter(|_| self.row.as_ref().is_some_and(|row| is_first_file(row, name))),
+            false => self.file_etags.get(name).copied().flatten(),
+        }
+    }
+
     fn new(state: &'a RowState, older: Option<&RowState>, complete: bool) -> Self {
         let row = state.row.as_ref();
         let is_open = older.is_none() && !complete;
@@ -107,6 +120,10 @@ impl<'a> StateDocument<'a> {
         } else {
             state.version.run_id.as_ref()
         };
+        let files = &state.dataset.files();
+        let etag = |index: usize| row.and_then(|row| row.file(index)).map(|file| &*file.etag);
+        let indexes = (0..files.len()).filter(|_| files.len() > 1);
+        let file_etags = indexes.map(|index| (files[index].name.as_str(), etag(index)));
         Self {
             version: state.version.number,
             committed_at: state.version.committed_at,
@@ -114,9 +131,14 @@ impl<'a> StateDocument<'a> {
             change,
             row: row.map(|row| StoredRowDocument::of(row, &state.dataset)),
             csv_etag: row.map(|row| &*row.csv.etag),
-            image_etag: row.and_then(|row| row.file(0)).map(|image| &*image.etag),
+            image_etag: etag(0),
+            file_etags: file_etags.collect(),
         }
     }
+}
+
+fn is_first_file(row: &StoredRowDocument<'_>, name: &str) -> bool {
+    row.0.dataset().files().first().is_some_and(|file| *file.name == *name)
 }
 
 /// Get the history of one ENTITY

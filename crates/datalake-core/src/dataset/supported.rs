@@ -12,8 +12,8 @@ pub struct UnsupportedDataset {
 }
 
 impl Dataset {
-    /// Fails for what runs do not support yet: formats other than CSV, composite IDs, other IDs than those of [`RowId`], more than one file
-    /// per row, and keys outside [`keys::SOURCES`].
+    /// Fails for what runs do not support yet: formats other than CSV, composite IDs, other IDs than those of [`RowId`], and keys
+    /// outside [`keys::SOURCES`].
     pub fn check_supported(&self) -> Result<(), UnsupportedDataset> {
         let unsupported = |found: String, expected| Err(UnsupportedDataset { found, expected });
         if self.format() != SourceFormat::Csv {
@@ -51,9 +51,6 @@ impl Dataset {
                 of_ids("an ID of more than 64 characters"),
                 "use a regular expression for at most 64 characters, like {id:[0-9]{1,64}}",
             );
-        }
-        if let [_, second, ..] = self.files() {
-            return unsupported(format!("the second file {}", second.name), "declare at most one file");
         }
         let [folder, _, end] = self.key().key_of_id("");
         if folder != keys::SOURCES || end.contains('/') {

@@ -1,8 +1,8 @@
 //! Names that resemble the name of a source, so that messages can suggest the intended name.
 
-use super::{SOURCES, SourceKind, parse_source, source};
+use super::{SOURCES, parse_source, source};
 use crate::{
-    dataset::{Dataset, KeyPattern},
+    dataset::{Dataset, KeyPattern, KeyRole},
     reject::IgnoreCode,
     row_id::RowId,
     text,
@@ -28,8 +28,8 @@ pub enum NameDifference {
 pub struct NearMiss {
     /// The row whose source it would be.
     pub row_id: RowId,
-    /// Which of the row's sources it would be.
-    pub kind: SourceKind,
+    /// Whether it would be the source of the row, or one of its files.
+    pub role: KeyRole,
     /// The key that the source would have.
     pub key: String,
     /// How the name differs from that key.
@@ -53,26 +53,21 @@ pub fn near_miss_of(dataset: &Dataset, key: &str) -> Option<NearMiss> {
 
 /// The source that a file name without a folder was probably meant to be, if the name is not that of a source but resembles one.
 pub(crate) fn near_miss(dataset: &Dataset, name: &str) -> Option<NearMiss> {
-    let (source_type, file_type) = (extension_of(dataset.key()), dataset.files().first());
-    let file_extension = file_type.and_then(|file| extension_of(&file.key));
     let new = |stem: &str, extension: &str, difference| {
-        let kind = match Some(extension) == source_type {
-            true => SourceKind::Csv,
-            false => SourceKind::Image,
-        };
         let key = source(&format!("{stem}.{extension}"));
         // A name that would itself be ignored is not a correction.
-        let row_id = parse_source(dataset, &key).ok()?.row_id;
+        let found = parse_source(dataset, &key).ok()?;
         Some(NearMiss {
-            row_id,
-            kind,
+            row_id: found.row_id,
+            role: found.role,
             key,
             difference,
         })
     };
-    let extensions = [source_type, file_extension];
+    let source_type = extension_of(dataset.key());
+    let mut file_types = dataset.files().iter().filter_map(|file| extension_of(&file.key));
     let source_extension = |extension: &str| {
-        let mut known = extensions.into_iter().flatten();
+        let mut known = source_type.into_iter().chain(file_types.clone());
         known.find(|known| extension.eq_ignore_ascii_case(known))
     };
     let is_kept = |character: &char| character.is_whitespace() || !text::is_invisible(*character);
@@ -92,11 +87,7 @@ pub(crate) fn near_miss(dataset: &Dataset, name: &str) -> Option<NearMiss> {
     }
     let lower = extension.to_ascii_lowercase();
     if IMAGE_TYPES.contains(&&*lower) {
-        return new(
-            stem,
-            file_extension.filter(|extension| *extension == "png")?,
-            NameDifference::ImageType,
-        );
+        return new(stem, file_types.find(|extension| *extension == "png")?, NameDifference::ImageType);
     }
     TABLE_TYPES.contains(&&*lower).then(|| {
         new(

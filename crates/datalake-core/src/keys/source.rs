@@ -6,19 +6,10 @@ use regex::Regex;
 
 use super::SOURCES;
 use crate::{
-    dataset::{Dataset, KeyMismatch, KeyRole},
+    dataset::{Dataset, FileColumn, KeyMismatch, KeyRole},
     reject::IgnoreCode,
     row_id::RowId,
 };
-
-/// The kinds of objects that a row is read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SourceKind {
-    /// The source of the row: `{user_id}.csv`.
-    Csv,
-    /// The file of the row: `{user_id}.png`.
-    Image,
-}
 
 /// The case of the extension of a source. If objects of both cases exist, the one in lower case is the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +25,8 @@ pub enum ExtensionCase {
 pub struct SourceKey {
     /// The ID of the row.
     pub row_id: RowId,
-    /// Which of the row's sources it is.
-    pub kind: SourceKind,
+    /// Whether it is the source of the row, or one of its files.
+    pub role: KeyRole,
     /// The case of its extension.
     pub extension_case: ExtensionCase,
 }
@@ -95,17 +86,13 @@ pub fn parse_source(dataset: &Dataset, key: &str) -> Result<SourceKey, IgnoreCod
         KeyMismatch::OtherFolder | KeyMismatch::Nested | KeyMismatch::OtherName => IgnoreCode::UnknownKind,
     })?;
     let row_id = found.values.first().and_then(|id| RowId::parse(id).ok()).ok_or(IgnoreCode::BadId)?;
-    let kind = match role {
-        KeyRole::Source => SourceKind::Csv,
-        KeyRole::File(_) => SourceKind::Image,
-    };
     let extension_case = match found.has_upper_extension {
         true => ExtensionCase::Upper,
         false => ExtensionCase::Lower,
     };
     Ok(SourceKey {
         row_id,
-        kind,
+        role,
         extension_case,
     })
 }
@@ -120,10 +107,9 @@ pub fn csv_sources(dataset: &Dataset, row_id: &RowId) -> Vec<String> {
     dataset.key().spellings(row_id.as_str())
 }
 
-/// The keys that the file of a row can have. If several exist, the first one is the file. Empty if the dataset declares no file.
-pub fn image_sources(dataset: &Dataset, row_id: &RowId) -> Vec<String> {
-    let file = dataset.files().first();
-    file.map(|file| file.key.spellings(row_id.as_str())).unwrap_or_default()
+/// The keys that a file of a row can have. If several exist, the first one is the file.
+pub fn file_sources(file: &FileColumn, row_id: &RowId) -> Vec<String> {
+    file.key.spellings(row_id.as_str())
 }
 
 /// The last key that an object of the row can have: after it, a listing in key order contains no more objects of the row.

@@ -9,8 +9,8 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use super::{RecordedRow, RowSources, SourceObject};
 use crate::{
-    dataset::Dataset,
-    keys::{self, SourceKind},
+    dataset::{Dataset, KeyRole},
+    keys,
     reject::IgnoreCode,
     row_id::RowId,
 };
@@ -52,7 +52,7 @@ pub struct SourceGrouper {
 struct PendingRow {
     row_id: RowId,
     csv: Option<SourceObject>,
-    image: Option<SourceObject>,
+    files: Box<[Option<SourceObject>]>,
 }
 
 impl SourceGrouper {
@@ -95,11 +95,11 @@ impl SourceGrouper {
         let pending = self.pending.entry(last_key).or_insert_with(|| PendingRow {
             row_id: source.row_id,
             csv: None,
-            image: None,
+            files: self.dataset.files().iter().map(|_| None).collect(),
         });
-        let slot = match source.kind {
-            SourceKind::Csv => &mut pending.csv,
-            SourceKind::Image => &mut pending.image,
+        let slot = match source.role {
+            KeyRole::Source => &mut pending.csv,
+            KeyRole::File(index) => &mut pending.files[index],
         };
         // In key order the upper-case extension comes first.
         if let Some(shadowed) = slot.replace(object) {
@@ -118,14 +118,16 @@ impl SourceGrouper {
 
 impl PendingRow {
     fn complete(self, out: &mut Vec<ListingEntry>) {
-        match (self.csv, self.image) {
-            (Some(csv), image) => out.push(ListingEntry::Row(RowSources {
+        match self.csv {
+            Some(csv) => out.push(ListingEntry::Row(RowSources {
                 row_id: self.row_id,
                 csv,
-                image,
+                files: self.files,
             })),
-            (None, Some(image)) => out.push(ListingEntry::Ignored(image, IgnoreCode::OrphanImage)),
-            (None, None) => {}
+            None => {
+                let orphans = self.files.into_iter().flatten();
+                out.extend(orphans.map(|file| ListingEntry::Ignored(file, IgnoreCode::OrphanImage)));
+            }
         }
     }
 }

@@ -26,8 +26,11 @@ pub(super) fn recorded(has_row: bool, csv: Option<&str>, image: Option<&str>) ->
         row_id: user("1"),
         has_row,
         csv: csv.map(version),
-        image: image.map(version),
-        has_image: image.is_some(),
+        files: [RecordedFile {
+            version: image.map(version),
+            exists: image.is_some(),
+        }]
+        .into(),
     }
 }
 
@@ -35,7 +38,7 @@ fn listed(csv: &str, image: Option<&str>) -> RowSources {
     RowSources {
         row_id: user("1"),
         csv: object("1.csv", csv),
-        image: image.map(|etag| object("1.png", etag)),
+        files: [image.map(|etag| object("1.png", etag))].into(),
     }
 }
 
@@ -48,7 +51,7 @@ fn check_change(sources: Option<RowSources>, recorded: Option<RecordedRow>, mode
         SourceChange::Removed => "removed",
     };
     let change = compare(sources.as_ref(), recorded.as_ref(), mode);
-    let changes = change.as_ref().map(|change| [name(&change.csv), name(&change.image)]);
+    let changes = change.as_ref().map(|change| [name(&change.csv), name(&change.files[0])]);
     assert_eq!(changes, expected, "listed: {sources:?}, recorded: {recorded:?}");
 }
 

@@ -74,9 +74,9 @@ pub struct ExcludedSource {
     pub run_id: RunId,
     /// When that run started.
     pub since: Timestamp,
-    /// The version of the valid image, if this is the rejected CSV of an ID without a row: no row records the image, and it need not
-    /// be read again.
-    pub valid_image: Option<SourceVersion>,
+    /// The versions of the valid files, in the order of the declaration, if this is the rejected CSV of an ID without a row: no row records the
+    /// files, and they need not be read again. Empty for other sources.
+    pub valid_files: Box<[Option<SourceVersion>]>,
 }
 
 impl ExcludedSource {
@@ -132,7 +132,7 @@ mod tests {
             exclusion: Exclusion::Rejected(reject),
             run_id: RunId::parse("run-1").expect("the ID is valid"),
             since: Timestamp::UNIX_EPOCH,
-            valid_image: None,
+            valid_files: Box::default(),
         };
         let denied = |request| excluded(Reject::unreadable(&format!("access denied, request {request}")));
         assert!(denied(1).is_visibly_equal(&denied(2)));

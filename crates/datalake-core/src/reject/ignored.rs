@@ -2,7 +2,7 @@
 
 use super::{IgnoreCode, Reason};
 use crate::{
-    dataset::{Dataset, KeyPattern},
+    dataset::{Dataset, KeyPattern, KeyRole},
     keys::{self, NameDifference},
     row_id::RowId,
     text,
@@ -42,7 +42,10 @@ pub(super) fn reason(dataset: &Dataset, code: IgnoreCode, key: &str) -> Reason {
             format!("there is no CSV of the {entity} of {quoted}"),
             format!("a CSV for each {entity}"),
             {
-                let file = dataset.files().first().map_or("file", |file| file.name.as_str());
+                let file = match dataset.match_key(key) {
+                    Ok((KeyRole::File(index), _)) => dataset.files()[index].name.as_str(),
+                    _ => "file",
+                };
                 format!("upload the CSV, and the next run links the {file}; or remove the {file}")
             },
         ),

@@ -15,11 +15,14 @@ const TYPES: [&str; 8] = ["string", "integer", "number", "boolean", "date", "dat
 /// Each is valid for some of the types.
 const VALUES: [&str; 8] = ["1", "-7", "2.50", "true", "2026-02-28", "2026-02-28T12:00:00.5+01:00", "", "text"];
 
-/// The types of the columns, and whether each has a value in every row; whether rows have a file, and whether it is copied.
+/// The extensions and types of the files that a declaration can have.
+const FILES: [(&str, &str); 3] = [("png", "image/png"), ("pdf", "application/pdf"), ("gif", "image/gif")];
+
+/// The types of the columns, and whether each has a value in every row; the files, and whether each is copied.
 #[derive(Clone, Debug)]
 struct Declaration {
     columns: Vec<(&'static str, bool)>,
-    file: Option<bool>,
+    files: Vec<((&'static str, &'static str), bool)>,
 }
 
 impl Declaration {
@@ -28,12 +31,14 @@ impl Declaration {
         for (index, (column_type, required)) in self.columns.iter().enumerate() {
             writeln!(text, "c{index} = {{ type = '{column_type}', required = {required} }}").unwrap();
         }
-        if let Some(is_copied) = self.file {
-            text += "[files.scan]\nkey = 'src-data/{id}.png'\ntypes = ['image/png']\n";
-            if is_copied {
-                text += "copy_to = 'processed_data/images/{id}.png'\n";
+        for ((extension, media_type), is_copied) in &self.files {
+            writeln!(text, "[files.{extension}]\nkey = 'src-data/{{id}}.{extension}'\ntypes = ['{media_type}']").unwrap();
+            if *is_copied {
+                writeln!(text, "copy_to = 'processed_data/copies/{{id}}.{extension}'").unwrap();
             }
-            text += "[derived]\nscanned = 'has(scan)'\n";
+        }
+        if let Some(((extension, _), _)) = self.files.last() {
+            writeln!(text, "[derived]\nscanned = 'has({extension})'").unwrap();
         }
         text
     }
@@ -41,24 +46,45 @@ impl Declaration {
 
 fn declaration() -> impl Strategy<Value = Declaration> {
     let column = (prop::sample::select(&TYPES[..]), prop::bool::weighted(0.3));
-    (prop::collection::vec(column, 1..=3), prop::option::of(any::<bool>())).prop_map(|(columns, file)| Declaration { columns, file })
+    let files = prop::sample::subsequence(&FILES[..], 0..=FILES.len()).prop_shuffle();
+    let copied = any::<[bool; FILES.len()]>();
+    (prop::collection::vec(column, 1..=3), files, copied).prop_map(|(columns, files, copied)| Declaration {
+        columns,
+        files: files.into_iter().zip(copied).collect(),
+    })
 }
 
 #[derive(Clone, Debug)]
 enum Edit {
     Source { id: &'static str, values: Vec<&'static str> },
-    File { id: &'static str, content: String },
+    File { name: String, bytes: Vec<u8> },
     Remove { name: String },
     Declare(Declaration),
 }
 
+/// The bytes of a file, which are often those of its type.
+fn content(extension: &str, text: &str) -> Vec<u8> {
+    match (extension, text) {
+        ("png", _) => png(text).into(),
+        ("pdf", "a" | "b") => format!("%PDF-1.7 {text}").into(),
+        ("gif", "a" | "b") => format!("GIF89a {text}").into(),
+        _ => text.into(),
+    }
+}
+
 fn edit() -> impl Strategy<Value = Edit> {
+    let extension = || prop::sample::select(&FILES[..]).prop_map(|(extension, _)| extension);
+    let file = |(id, extension, text): (&str, &str, String)| Edit::File {
+        name: format!("{id}.{extension}"),
+        bytes: content(extension, &text),
+    };
+    let removed = prop_oneof![Just("csv"), extension()];
     let id = || prop::sample::select(&IDS[..]);
     let values = prop::collection::vec(prop::sample::select(&VALUES[..]), 3);
     prop_oneof![
         6 => (id(), values).prop_map(|(id, values)| Edit::Source { id, values }),
-        3 => (id(), "[a-c]").prop_map(|(id, content)| Edit::File { id, content }),
-        2 => (id(), prop::sample::select(&["csv", "png"][..])).prop_map(|(id, extension)| Edit::Remove { name: format!("{id}.{extension}") }),
+        4 => (id(), extension(), "[a-c]").prop_map(file),
+        2 => (id(), removed).prop_map(|(id, extension)| Edit::Remove { name: format!("{id}.{extension}") }),
         1 => declaration().prop_map(Edit::Declare),
     ]
 }
@@ -74,7 +100,7 @@ async fn declare(lake: &TestLake, declaration: &Declaration) {
 async fn apply(lake: &TestLake, edit: &Edit) {
     match edit {
         Edit::Source { id, values } => lake.put(&format!("{id}.csv"), format!("c0,c1,c2\n{}\n", values.join(","))).await,
-        Edit::File { id, content } => lake.put(&format!("{id}.png"), png(content)).await,
+        Edit::File { name, bytes } => lake.put(name, bytes.clone()).await,
         Edit::Remove { name } => lake.remove(name).await,
         Edit::Declare(declaration) => declare(lake, declaration).await,
     }
@@ -113,6 +139,17 @@ async fn rejected_csvs(lake: &TestLake) -> Vec<String> {
     rejects.into_iter().filter(|reject| reject.contains(".csv ")).collect()
 }
 
+/// The copies that accepted rows link have the bytes of their sources.
+async fn check_copies(lake: &TestLake) {
+    let objects = lake.objects("").await;
+    let output = accepted(lake).await;
+    let links = output.iter().flat_map(|line| line.split(','));
+    for link in links.filter(|link| link.starts_with(keys::PUBLISHED)) {
+        let source = link.replace("processed_data/copies/", keys::SOURCES);
+        assert!(objects.contains_key(link) && objects.get(link) == objects.get(&source), "{link}");
+    }
+}
+
 async fn check(first: &Declaration, steps: &[Vec<Edit>]) {
     let lake = TestLake::new();
     declare(&lake, first).await;
@@ -126,6 +163,7 @@ async fn check(first: &Declaration, steps: &[Vec<Edit>]) {
             lake.put("1.csv", "c0,c1,c2\n1,1,1\n").await;
         }
         lake.run().await;
+        check_copies(&lake).await;
         let output = lake.output().await;
         let full = lake.run_in(RunMode::Full).await;
         assert_eq!(

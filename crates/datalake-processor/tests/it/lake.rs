@@ -34,7 +34,7 @@ pub(crate) const COPIES: &str = "processed_data/images/";
 
 /// The key of the copy of a user's image.
 pub(crate) fn copy_key(user_id: &str) -> String {
-    keys::image(Dataset::users(), user_id)
+    Dataset::users().files()[0].path(user_id).concat()
 }
 
 /// 2026-11-24T00:00:00Z

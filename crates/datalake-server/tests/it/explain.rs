@@ -171,11 +171,12 @@ async fn missing_sources_are_explained() {
     )
     .await;
     let with_valid_image = ExcludedSource {
-        valid_image: Some(SourceVersion {
+        valid_files: [Some(SourceVersion {
             key: None,
             etag: "tag".into(),
             size: 7,
-        }),
+        })]
+        .into(),
         ..bad_csv()
     };
     check_explained(

@@ -49,7 +49,7 @@ use tower::ServiceExt;
 
 /// The key of the copy of a user's image.
 pub(crate) fn copy_key(user_id: &str) -> String {
-    keys::image(Dataset::users(), user_id)
+    Dataset::users().files()[0].path(user_id).concat()
 }
 
 /// ID, first name, day of birth, whether there is an image. Today is 2026-11-24.
@@ -107,7 +107,7 @@ pub(crate) fn refusals() -> Vec<ExcludedSource> {
         exclusion: refusal,
         run_id: run_id(),
         since: committed_at(),
-        valid_image: None,
+        valid_files: Box::default(),
     };
     let reject = Reject {
         position: Some(Position {

@@ -51,7 +51,7 @@ pub(crate) fn open(key: &str, user_id: &str, refusal: Exclusion) -> ExcludedSour
         exclusion: refusal,
         run_id: RunId::parse("run-2").unwrap(),
         since: hour(2),
-        valid_image: None,
+        valid_files: Box::default(),
     }
 }
 

@@ -24,6 +24,16 @@ pub(super) fn copies() -> &'static str {
     folder
 }
 
+/// The key of the copy of a user's image.
+pub(crate) fn copy_of(user_id: &str) -> String {
+    Dataset::users().files()[0].path(user_id).concat()
+}
+
+/// The user of a copy; none if the key is not that of a copy.
+fn user_of_copy(key: &str) -> Option<RowId> {
+    keys::parse_copy(&Dataset::users().files()[0], key)
+}
+
 /// The age of a recorded intent after which other runs may remove the copies.
 const INTENT_AGE_MAX: SignedDuration = SignedDuration::from_hours(1);
 
@@ -45,7 +55,7 @@ impl Oracle {
         let (Some(before), Some(after), Some(newest)) = (&write.before, &write.after, &self.newest) else {
             return Ok(());
         };
-        let user_id = keys::parse_image(Dataset::users(), &write.key);
+        let user_id = user_of_copy(&write.key);
         let row = newest
             .rows
             .iter()
@@ -90,7 +100,7 @@ impl Oracle {
                     runs.iter()
                         .any(|(run, recorded_at)| Some(run) != found.run_id.as_ref() || is_old(recorded_at))
                 });
-            if !may_be_removed && store.peek(&keys::image(Dataset::users(), &row.user_id)).is_none() {
+            if !may_be_removed && store.peek(&copy_of(&row.user_id)).is_none() {
                 return Err(violation(
                     Invariant::LinkedImage,
                     format!(
@@ -116,7 +126,7 @@ pub(crate) fn check_copies(store: &MemoryBucket, found: &Loaded) -> Result<(), V
     for row in &found.rows {
         let Some(etag) = &row.image else { continue };
         let recorded = CONTENTS.with_borrow(|contents| contents.get(etag).cloned());
-        let copy = store.peek(&keys::image(Dataset::users(), &row.user_id)).map(|copy| copy.bytes);
+        let copy = store.peek(&copy_of(&row.user_id)).map(|copy| copy.bytes);
         let is_right = match (&recorded, &copy) {
             (Some(recorded), Some(copy)) => recorded == copy,
             _ => false,
@@ -136,7 +146,7 @@ pub(crate) fn check_copies(store: &MemoryBucket, found: &Loaded) -> Result<(), V
 pub(crate) fn check_leftovers(store: &MemoryBucket, found: &Loaded) -> Result<(), Violation> {
     let leftover = |key: &str| Err(violation(Invariant::NoLeftovers, format!("{key} was not removed")));
     for copy in store.peek_all(copies()) {
-        let is_linked = keys::parse_image(Dataset::users(), &copy.meta.key)
+        let is_linked = user_of_copy(&copy.meta.key)
             .is_some_and(|user_id| found.rows.iter().any(|row| row.user_id == user_id.as_str() && row.image.is_some()));
         if !is_linked {
             return leftover(&copy.meta.key);

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datalake_core::{dataset::Dataset, keys, plan::DeletionGuard};
+use datalake_core::{keys, plan::DeletionGuard};
 use datalake_store::bucket::{Bucket, Metadata, PutMode};
 use datalake_table::table::Table;
 use futures_util::FutureExt;
 
 use crate::{
+    oracle::copy_of,
     fingerprints::Fingerprints,
     oracle::Oracle,
     world::{SETTINGS, World},
@@ -49,7 +50,7 @@ impl World {
 
     /// Adds an image copy that no row links, as a killed run may leave it.
     pub(crate) fn add_unlinked_copy(&mut self, user_id: &str) {
-        let (key, bytes) = (keys::image(Dataset::users(), user_id), Bytes::from_static(b"left"));
+        let (key, bytes) = (copy_of(user_id), Bytes::from_static(b"left"));
         drop(self.store.put(&key, bytes, PutMode::Create, &Metadata::new()).now_or_never());
         self.fingerprints = Fingerprints::of(&self.store);
     }

@@ -44,8 +44,8 @@ const REMEDY: &str = "remedy";
 const VALID_FROM: &str = "valid_from";
 const RUN_ID: &str = "run_id";
 const SINCE: &str = "since";
-const IMAGE_ETAG: &str = "image_etag";
-const IMAGE_SIZE: &str = "image_size";
+/// The ETags and sizes of valid files, as JSON: `[["etag", 7], null]`.
+const VALID_FILES: &str = "valid_files";
 
 /// The size limit of a rejects file. A million rejected sources take some 100 MiB.
 const REJECTS_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -95,7 +95,7 @@ fn stored(rejects: &[ExcludedSource]) -> Vec<ExcludedSource> {
 }
 
 /// The columns of a rejects file.
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 19] = [
     KEY,
     USER_ID,
     ETAG,
@@ -114,14 +114,13 @@ const COLUMNS: [&str; 20] = [
     VALID_FROM,
     RUN_ID,
     SINCE,
-    IMAGE_ETAG,
-    IMAGE_SIZE,
+    VALID_FILES,
 ];
 
 /// Files of earlier formats do not have all columns, which then contain only nulls.
 fn wanted(name: &str) -> RequestedColumn<'_> {
     let kind = match name {
-        SIZE | LINE | COLUMN | BYTE_OFFSET | EXCERPT_OFFSET | IMAGE_SIZE => ColumnType::Long,
+        SIZE | LINE | COLUMN | BYTE_OFFSET | EXCERPT_OFFSET => ColumnType::Long,
         VALID_FROM | SINCE => ColumnType::Timestamp,
         _ => ColumnType::String,
     };
@@ -145,6 +144,7 @@ fn encode_now(rejects: &[ExcludedSource]) -> Result<bytes::Bytes, TableError> {
     let places = || details.iter().map(|reject| reject.as_ref().and_then(|reject| reject.position));
     let reasons = || details.iter().map(|reject| reject.as_ref().map(|reject| &reject.reason));
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let valid_files: Vec<Option<String>> = rejects.iter().map(valid_files_text).collect();
     parquet_columns::write(vec![
         string_column(KEY, rejects.iter().map(|refusal| Some(&*refusal.key))),
         string_column(USER_ID, rejects.iter().map(|refusal| refusal.row_id.as_ref().map(RowId::as_str))),
@@ -167,11 +167,7 @@ fn encode_now(rejects: &[ExcludedSource]) -> Result<bytes::Bytes, TableError> {
         timestamp_column(VALID_FROM, details.iter().map(|reject| reject.as_ref()?.valid_from)),
         string_column(RUN_ID, rejects.iter().map(|refusal| Some(refusal.run_id.as_str()))),
         timestamp_column(SINCE, rejects.iter().map(|refusal| Some(refusal.since))),
-        string_column(IMAGE_ETAG, rejects.iter().map(|refusal| Some(&*refusal.valid_image.as_ref()?.etag))),
-        long_column(
-            IMAGE_SIZE,
-            rejects.iter().map(|refusal| Some(number(refusal.valid_image.as_ref()?.size))),
-        ),
+        string_column(VALID_FILES, valid_files.iter().map(Option::as_deref)),
     ])
 }
 
@@ -230,13 +226,9 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<ExcludedSource>
     let run_id = RunId::parse(text(RUN_ID)?).map_err(|_| columns.invalid(RUN_ID, "contains an invalid run ID"))?;
     let since = Timestamp::from_microsecond(columns.long(columns.longs(SINCE)?, row, SINCE)?);
     let since = since.map_err(|_| columns.invalid(SINCE, "contains a time out of range"))?;
-    let valid_image = match optional_text(IMAGE_ETAG)? {
-        Some(etag) => Some(SourceVersion {
-            key: None,
-            etag: etag.into(),
-            size: number(IMAGE_SIZE)?,
-        }),
-        None => None,
+    let valid_files = match optional_text(VALID_FILES)? {
+        Some(files) => parse_valid_files(files).ok_or_else(|| columns.invalid(VALID_FILES, "contains no list of files"))?,
+        None => Box::default(),
     };
     Ok(Some(ExcludedSource {
         key: text(KEY)?.into(),
@@ -246,8 +238,20 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<ExcludedSource>
         exclusion: refusal,
         run_id,
         since,
-        valid_image,
+        valid_files,
     }))
+}
+
+fn valid_files_text(refusal: &ExcludedSource) -> Option<String> {
+    let files = refusal.valid_files.iter();
+    let files: Vec<Option<(&str, u64)>> = files.map(|file| file.as_ref().map(|file| (&*file.etag, file.size))).collect();
+    (!files.is_empty()).then(|| serde_json::json!(files).to_string())
+}
+
+fn parse_valid_files(text: &str) -> Option<Box<[Option<SourceVersion>]>> {
+    let files: Vec<Option<(Box<str>, u64)>> = serde_json::from_str(text).ok()?;
+    let version = |(etag, size)| SourceVersion { key: None, etag, size };
+    Some(files.into_iter().map(|file| file.map(version)).collect())
 }
 
 #[cfg(test)]
@@ -263,7 +267,7 @@ mod tests {
             exclusion: refusal,
             run_id: RunId::parse("run-1").unwrap(),
             since: Timestamp::UNIX_EPOCH,
-            valid_image: None,
+            valid_files: Box::default(),
         }
     }
 
@@ -288,15 +292,19 @@ mod tests {
             Exclusion::Ignored(IgnoreCode::Temporary),
         ]
         .map(refusal);
-        let with_image = ExcludedSource {
-            valid_image: Some(SourceVersion {
-                key: None,
-                etag: "tag".into(),
-                size: 7,
-            }),
+        let with_files = ExcludedSource {
+            valid_files: [
+                None,
+                Some(SourceVersion {
+                    key: None,
+                    etag: "tag".into(),
+                    size: 7,
+                }),
+            ]
+            .into(),
             ..given[0].clone()
         };
-        let given = [given.as_slice(), &[with_image]].concat();
+        let given = [given.as_slice(), &[with_files]].concat();
         assert_eq!(decode("key", encode(&given).unwrap()).unwrap(), given);
     }
 }

@@ -18,7 +18,7 @@ fn csv(rows: &BTreeMap<RowId, Row>) -> String {
     for row in rows.values() {
         let image = row
             .file(0)
-            .map(|_| keys::image(Dataset::users(), row.row_id.as_str()))
+            .map(|_| Dataset::users().files()[0].path_of(&row.row_id))
             .unwrap_or_default();
         let [first, last, birth] = [0, 1, 2].map(|index| row.values[index].as_ref().unwrap().to_string());
         let (first, last) = (quoted(&first), quoted(&last));

@@ -98,7 +98,7 @@ pub(crate) fn refusal(key: &str) -> ExcludedSource {
         exclusion: Exclusion::Rejected(reject),
         run_id: RunId::parse("run-1").unwrap(),
         since: Timestamp::from_second(1_700_000_000).unwrap(),
-        valid_image: None,
+        valid_files: Box::default(),
     }
 }
 

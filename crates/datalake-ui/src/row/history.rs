@@ -128,25 +128,24 @@ fn row(
 }
 
 /// The value of a column, marked if it differs from that of the previous state. Texts are shown in their own direction.
-fn value(
+fn value<'a>(
     dataset: &Dataset,
     column: data::Column,
-    state: &StateDocument<'_>,
+    state: &StateDocument<'a>,
     row: &StoredRowDocument<'_>,
-    previous: Option<&StateDocument<'_>>,
+    previous: Option<&StateDocument<'a>>,
 ) -> Markup {
-    if column == data::Column::File(0) {
-        return marked(file(state, previous), previous.map(|previous| file(previous, None)));
+    if let data::Column::File(index) = column {
+        let name = &dataset.files()[index].name;
+        let before = previous.map(|previous| previous.file_etag(name));
+        let shown = file(state.file_etag(name), before.flatten());
+        return marked(shown, before.map(|before| file(before, None)));
     }
     let current = stored_values::value(row.0, dataset, column);
     let previous_row = previous.and_then(|previous| previous.row.as_ref());
     let before = previous_row.and_then(|row| stored_values::value(row.0, dataset, column));
-    let shown = |value: Option<ValueRef<'_>>, text: Option<Cow<'_, str>>| match (column, value) {
-        (data::Column::File(_), Some(ValueRef::Boolean(has_file))) => if has_file { "yes" } else { "none" }.to_owned(),
-        _ => text.map_or_else(|| "–".to_owned(), Cow::into_owned),
-    };
-    let [text_before, text] = value::compared(before, current);
-    let (text, text_before) = (shown(current, text), shown(before, text_before));
+    let shown = |text: Option<Cow<'_, str>>| text.map_or_else(|| "–".to_owned(), Cow::into_owned);
+    let [text_before, text] = value::compared(before, current).map(shown);
     let shown = marked(&text, previous_row.map(|_| text_before.as_str()));
     html! { @match current { Some(ValueRef::Text(_)) => bdi { (shown) }, _ => (shown) } }
 }
@@ -159,9 +158,9 @@ fn marked(value: &str, previous: Option<&str>) -> Markup {
     }
 }
 
-/// Whether there is the first file. A replaced file counts as a change.
-fn file(state: &StateDocument<'_>, older: Option<&StateDocument<'_>>) -> &'static str {
-    match (state.image_etag, older.and_then(|older| older.image_etag)) {
+/// Whether there is a file, by its ETag and that of the previous state. A replaced file counts as a change.
+fn file(etag: Option<&str>, before: Option<&str>) -> &'static str {
+    match (etag, before) {
         (None, _) => "none",
         (Some(etag), Some(previous)) if etag != previous => "replaced",
         (Some(_), _) => "yes",

@@ -64,7 +64,9 @@ fn details(dataset: &Dataset, explanation: &ExplanationDocument<'_>, now: Timest
                 p.wrap { (components::prose(&explanation.summary)) }
                 dl.properties.sources {
                     @if let Some(csv) = &explanation.csv { (source(&capitalized(labels::sources_in_sentence(dataset)[0]), csv, now)) }
-                    @if let Some(image) = &explanation.image { (source(&dataset.files().first().map_or_else(|| "File".to_owned(), labels::file), image, now)) }
+                    @for (index, file) in dataset.files().iter().enumerate() {
+                        @if let Some((Some(object), _)) = explanation.file(index) { (source(&labels::file(file), object, now)) }
+                    }
                     @if let Some(run_id) = explanation.run_id { dt { "Run" } dd { (run::id(run_id)) } }
                 }
             }
@@ -91,19 +93,16 @@ fn field(dataset: &Dataset, value: &ValueDocument<'_>, explanation: &Explanation
 
 /// Which part of which source a column is read from.
 fn read_from(dataset: &Dataset, column: Column, explanation: &ExplanationDocument<'_>) -> Markup {
-    let key = |object: &Option<ObjectDocument<'_>>| object.as_ref().map(|object| object.key.clone());
     html! {
         @match column {
             Column::Value(index) => @match &dataset.columns()[index].origin {
-                Origin::Key(_) => { "name of " code.wrap { (key(&explanation.csv).unwrap_or_default()) } },
+                Origin::Key(_) => { "name of " code.wrap { (explanation.csv.as_ref().map_or("", |csv| &csv.key)) } },
                 Origin::Content(name) => { (labels::sources_in_sentence(dataset)[0].trim_end_matches("file")) "field " code { (name) } },
             },
-            // The explanation has the object of the first file.
-            Column::File(0) => @match key(&explanation.image) {
-                Some(key) => code.wrap { (key) },
-                None => { "no " (labels::file_in_sentence(&dataset.files()[0])) },
+            Column::File(index) => @match explanation.file(index) {
+                Some((Some(object), _)) => code.wrap { (object.key) },
+                _ => { "no " (labels::file_in_sentence(&dataset.files()[index])) },
             },
-            Column::File(index) => { "the " (labels::file_in_sentence(&dataset.files()[index])) },
             Column::Derived(index) => code { (dataset.derived()[index]) },
         }
     }

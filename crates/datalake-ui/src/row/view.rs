@@ -110,7 +110,7 @@ fn details(row: &Row, page: &RowPage<'_>) -> Markup {
                     div {
                         @for (index, file) in images {
                             (portrait(file, row.file(index), page))
-                            @if index == 0 { (file_status(page)) }
+                            (file_status(page, index))
                         }
                     }
                     (properties(row, page))
@@ -157,18 +157,23 @@ fn value_of(column: Column, row: &Row, page: &RowPage<'_>) -> Markup {
             (RowValue::Value(value), _) => dd data-column=(name) { (value) },
             (RowValue::File(index, state), _) => dd data-column=(name) {
                 (file_link(&dataset.files()[index], state, page))
-                @if index == 0 { (file_status(page)) }
+                (file_status(page, index))
             },
             (RowValue::None, _) => dd data-column=(name) { span.muted { "–" } },
         }
     }
 }
 
-/// Whether the first file is linked, and why not.
-fn file_status(page: &RowPage<'_>) -> Markup {
+/// Whether the file of this index is linked, and why not.
+fn file_status(page: &RowPage<'_>, index: usize) -> Markup {
+    let status = page.explanation.as_ref().ok().and_then(|explanation| explanation.file(index)).map(|(_, status)| status);
+    let id = match index {
+        0 => "image-reason".to_owned(),
+        _ => format!("{}-reason", page.dataset.files()[index].name),
+    };
     html! {
-        @if let Ok(explanation) = &page.explanation {
-            p.small.muted.wrap #image-reason data-state=(explanation.image_status.state) { (components::prose(&explanation.image_status.reason)) }
+        @if let Some(status) = status {
+            p.small.muted.wrap id=(id) data-state=(status.state) { (components::prose(&status.reason)) }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use datalake_core::{
     count::count,
-    dataset::Dataset,
+    dataset::{Dataset, FileColumn},
     text::{counted, grouped},
 };
 use datalake_processor::dry_run::{DeclarationEffect, DryRun, PlannedAction, PlannedStep, RowCounts};
@@ -26,7 +26,17 @@ pub(super) fn render_plan(plan: &DryRun, format: OutputFormat, lake: &str) -> St
 
 fn document(plan: &DryRun) -> Value {
     let action = |action: Option<PlannedAction>| action.map(PlannedAction::as_str);
-    let step = |step: &PlannedStep| json!({ "user_id": step.row_id.as_str(), "csv": action(step.csv), "image": action(step.image) });
+    let files = plan.dataset.files();
+    let step = |step: &PlannedStep| {
+        let image = step.files.first().copied().flatten();
+        let mut document = json!({ "user_id": step.row_id.as_str(), "csv": action(step.csv), "image": action(image) });
+        // `image` is the first of several files.
+        if files.len() > 1 {
+            let actions = files.iter().zip(&step.files);
+            document["files"] = actions.map(|(file, step)| (file.name.as_str(), action(*step))).collect();
+        }
+        document
+    };
     let ignored: Vec<_> = plan.ignored.iter().map(|(key, code)| json!({ "key": key, "code": code })).collect();
     let mut document = json!({
         "version": plan.version,
@@ -87,12 +97,10 @@ fn text(plan: &DryRun, lake: &str) -> String {
 }
 
 fn step_line(step: &PlannedStep, dataset: &Dataset) -> String {
-    let file = dataset.files().first().map_or("file", |file| file.name.as_str());
-    let steps = [
-        step.csv.map(|action| format!("{} CSV", action.as_str())),
-        step.image.map(|action| format!("{} {file}", action.as_str())),
-    ];
-    let steps = steps.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let csv = step.csv.map(|action| format!("{} CSV", action.as_str()));
+    let file = |(file, action): (&FileColumn, &Option<PlannedAction>)| action.map(|action| format!("{} {}", action.as_str(), file.name));
+    let files = dataset.files().iter().zip(&step.files).filter_map(file);
+    let steps = csv.into_iter().chain(files).collect::<Vec<_>>().join(", ");
     format!("{}  {steps}", step.row_id)
 }
 

@@ -140,9 +140,10 @@ fn result_rows<'t>(report: &RunReport, dataset: &Dataset, title: &'t str) -> Vec
 fn read_counts(report: &RunReport, dataset: &Dataset) -> String {
     let counts = &report.counts;
     let csvs = counted(counts.csv_read, "CSV", "CSVs");
-    match dataset.files().first() {
-        None => csvs,
-        Some(file) => format!("{csvs}, {}", counted(counts.images_read, &file.name, &format!("{}s", file.name))),
+    match dataset.files() {
+        [] => csvs,
+        [file] => format!("{csvs}, {}", counted(counts.images_read, &file.name, &format!("{}s", file.name))),
+        _ => format!("{csvs}, {}", counted(counts.images_read, "file", "files")),
     }
 }
 

@@ -8,9 +8,15 @@ use datalake_core::{
     text::capitalized,
 };
 use parking_lot::Mutex;
-use utoipa::openapi::{Content, HttpMethod, OpenApi as Document, PathItem, Ref, RefOr, Response, path::Operation};
+use utoipa::openapi::{Content, HttpMethod, OpenApi as Document, PathItem, Ref, RefOr, Response, Schema, path::Operation};
 
 use super::{dataset_parameters::Group, dataset_schemas, operations};
+
+/// The properties of documents that only rows with several files have, by their schemas.
+const OF_SEVERAL_FILES: [(&str, &str); 2] = [("Explanation", "files"), ("HistoryState", "file_etags")];
+
+/// The schema that only these properties refer to.
+const SCHEMA_OF_SEVERAL_FILES: &str = "ExplainedFile";
 
 /// The path of files in the routes, of which the description has one for each file of the dataset.
 pub(crate) const FILE: &str = "/data/{user_id}/{file}";
@@ -45,6 +51,16 @@ impl Descriptions {
     }
 }
 
+fn remove_several_files(document: &mut Document) {
+    let schemas = &mut document.components.get_or_insert_default().schemas;
+    schemas.remove(SCHEMA_OF_SEVERAL_FILES);
+    for (schema, property) in OF_SEVERAL_FILES {
+        if let Some(RefOr::T(Schema::Object(object))) = schemas.get_mut(schema) {
+            object.properties.remove(property);
+        }
+    }
+}
+
 fn describe(mut document: Document, dataset: &Dataset) -> String {
     describe_files(&mut document, dataset);
     rename_rows(&mut document, dataset);
@@ -55,6 +71,9 @@ fn describe(mut document: Document, dataset: &Dataset) -> String {
             None => vec![parameter],
         });
         operation.parameters = Some(of_dataset.collect::<Vec<_>>()).filter(|parameters| !parameters.is_empty());
+    }
+    if dataset.files().len() < 2 {
+        remove_several_files(&mut document);
     }
     let schemas = dataset_schemas::of_dataset(dataset);
     document.components.get_or_insert_default().schemas.extend(schemas);

@@ -5,28 +5,28 @@ use rstest::rstest;
 use super::*;
 
 #[rstest]
-#[case::lower("1000.csv", "1000", SourceKind::Csv, ExtensionCase::Lower)]
-#[case::image("0001.png", "0001", SourceKind::Image, ExtensionCase::Lower)]
-#[case::upper_csv("1000.CSV", "1000", SourceKind::Csv, ExtensionCase::Upper)]
-#[case::upper_image("1000.PNG", "1000", SourceKind::Image, ExtensionCase::Upper)]
-#[case::long(&format!("{}.csv", "7".repeat(64)), &"7".repeat(64), SourceKind::Csv, ExtensionCase::Lower)]
-#[case::all_characters("A-Z_a.z-09.csv", "A-Z_a.z-09", SourceKind::Csv, ExtensionCase::Lower)]
-#[case::other_extension_within("a.png.csv", "a.png", SourceKind::Csv, ExtensionCase::Lower)]
-#[case::hyphen("-.png", "-", SourceKind::Image, ExtensionCase::Lower)]
-#[case::dots("....csv", "...", SourceKind::Csv, ExtensionCase::Lower)]
-#[case::hidden(".1.csv", ".1", SourceKind::Csv, ExtensionCase::Lower)]
-#[case::ends_like_a_word("depart.csv", "depart", SourceKind::Csv, ExtensionCase::Lower)]
-#[case::begins_like_a_word("part.1.csv", "part.1", SourceKind::Csv, ExtensionCase::Lower)]
+#[case::lower("1000.csv", "1000", KeyRole::Source, ExtensionCase::Lower)]
+#[case::image("0001.png", "0001", KeyRole::File(0), ExtensionCase::Lower)]
+#[case::upper_csv("1000.CSV", "1000", KeyRole::Source, ExtensionCase::Upper)]
+#[case::upper_image("1000.PNG", "1000", KeyRole::File(0), ExtensionCase::Upper)]
+#[case::long(&format!("{}.csv", "7".repeat(64)), &"7".repeat(64), KeyRole::Source, ExtensionCase::Lower)]
+#[case::all_characters("A-Z_a.z-09.csv", "A-Z_a.z-09", KeyRole::Source, ExtensionCase::Lower)]
+#[case::other_extension_within("a.png.csv", "a.png", KeyRole::Source, ExtensionCase::Lower)]
+#[case::hyphen("-.png", "-", KeyRole::File(0), ExtensionCase::Lower)]
+#[case::dots("....csv", "...", KeyRole::Source, ExtensionCase::Lower)]
+#[case::hidden(".1.csv", ".1", KeyRole::Source, ExtensionCase::Lower)]
+#[case::ends_like_a_word("depart.csv", "depart", KeyRole::Source, ExtensionCase::Lower)]
+#[case::begins_like_a_word("part.1.csv", "part.1", KeyRole::Source, ExtensionCase::Lower)]
 fn source_name_is_a_user_id_with_an_extension(
     #[case] name: &str,
     #[case] id: &str,
-    #[case] kind: SourceKind,
+    #[case] role: KeyRole,
     #[case] extension_case: ExtensionCase,
 ) {
     let row_id = RowId::parse(id).unwrap();
     let expected = SourceKey {
         row_id,
-        kind,
+        role,
         extension_case,
     };
     assert_eq!(parse_source(Dataset::users(), &source(name)), Ok(expected), "name: {name:?}");

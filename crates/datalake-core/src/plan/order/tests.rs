@@ -20,7 +20,7 @@ fn group(names: &[&str]) -> Vec<String> {
                 "{}: {} {}",
                 user.row_id,
                 name(&user.csv),
-                user.image.as_ref().map(name).unwrap_or_default()
+                user.files[0].as_ref().map(name).unwrap_or_default()
             ),
             ListingEntry::Ignored(object, code) => format!("{} {code}", name(object)),
         })

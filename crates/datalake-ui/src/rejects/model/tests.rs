@@ -19,7 +19,7 @@ fn open(key: &str, code: RejectCode) -> ExcludedSource {
         exclusion: Exclusion::Rejected(Reject::whole(code, Reason::new("cause", "expected", "remedy"))),
         run_id: RunId::parse("run-1").unwrap(),
         since: Timestamp::UNIX_EPOCH,
-        valid_image: None,
+        valid_files: Box::default(),
     }
 }
 

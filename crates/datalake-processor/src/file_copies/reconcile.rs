@@ -1,8 +1,12 @@
-//! Reconciles image copies with the newest rows, after the commit.
+//! Reconciles copies with the newest rows, after the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datalake_core::{dataset::Dataset, row::Row, row_id::RowId};
+use datalake_core::{
+    dataset::{Dataset, FileColumn},
+    row::Provenance,
+    row_id::RowId,
+};
 use datalake_store::{
     bucket::Bucket,
     error::StoreError,
@@ -14,8 +18,8 @@ use datalake_table::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::copies::{self, IMAGES_IN_FLIGHT_MAX};
-use crate::{error::RunError, image_budget::ImageBudget};
+use super::copies::{self, COPIES_IN_FLIGHT_MAX};
+use crate::{error::RunError, file_budget::FileBudget};
 
 /// Copies per fence: with 64 requests in flight of 20 ms each they take seconds, and a fence lasts minutes.
 const COPIES_PER_FENCE: usize = 2_000;
@@ -25,6 +29,24 @@ const FENCES_MAX: u32 = 8;
 
 /// Newer versions found before giving up. Each is a commit during the reconciliation.
 const VERSIONS_MAX: u32 = 16;
+
+/// Identifies a copy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CopyId {
+    pub(crate) row_id: RowId,
+    /// The index of the file in the declaration.
+    pub(crate) file: usize,
+}
+
+impl CopyId {
+    /// The copies of a row.
+    pub(crate) fn of_row<'a>(dataset: &'a Dataset, row_id: &'a RowId) -> impl Iterator<Item = Self> + 'a {
+        dataset.copied_files().map(|(file, _)| Self {
+            row_id: row_id.clone(),
+            file,
+        })
+    }
+}
 
 /// What happens to a copy that its row does not link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,16 +64,16 @@ pub(crate) struct Reconciled {
     pub(crate) version: Version,
     /// Copies removed.
     pub(crate) removed: u64,
-    /// IDs whose row links an image that is in neither the copy nor the source.
+    /// IDs whose row links a file that is in neither the copy nor the source.
     pub(crate) lost: BTreeSet<RowId>,
 }
 
-/// Reconciles the copies of `ids` with the rows of `version` or a later version. The copies of `unchecked` IDs were made for `version` by this
-/// run, and are not checked while it is the newest.
+/// Reconciles `copies` with the rows of `version` or a later version. The copies of `unchecked` IDs were made for `version` by this run, and are
+/// not checked while it is the newest.
 pub(crate) async fn reconcile(
     table: &Table,
     version: &Version,
-    ids: &BTreeMap<RowId, UnlinkedCopy>,
+    copies: &BTreeMap<CopyId, UnlinkedCopy>,
     unchecked: &BTreeSet<RowId>,
 ) -> Result<Reconciled, RunError> {
     let mut reconciled = Reconciled {
@@ -59,10 +81,10 @@ pub(crate) async fn reconcile(
         removed: 0,
         lost: BTreeSet::new(),
     };
-    let mut pending: Vec<(&RowId, UnlinkedCopy)> = ids
+    let mut pending: Vec<(&CopyId, UnlinkedCopy)> = copies
         .iter()
-        .filter(|(row_id, _)| !unchecked.contains(*row_id))
-        .map(|(row_id, unlinked)| (row_id, *unlinked))
+        .filter(|(copy, _)| !unchecked.contains(&copy.row_id))
+        .map(|(copy, unlinked)| (copy, *unlinked))
         .collect();
     for _ in 0..VERSIONS_MAX {
         reconciled.lost.clear();
@@ -80,15 +102,15 @@ pub(crate) async fn reconcile(
             // Rows may have changed while copies were made or removed.
             Newest::Other(newer) => reconciled.version = newer,
         }
-        if ids.is_empty() {
+        if copies.is_empty() {
             return Ok(reconciled);
         }
-        pending = ids.iter().map(|(row_id, unlinked)| (row_id, *unlinked)).collect();
+        pending = copies.iter().map(|(copy, unlinked)| (copy, *unlinked)).collect();
     }
     Err(RunError::Contended { attempts: VERSIONS_MAX })
 }
 
-async fn reconcile_chunk(table: &Table, chunk: &[(&RowId, UnlinkedCopy)], reconciled: &mut Reconciled) -> Result<(), RunError> {
+async fn reconcile_chunk(table: &Table, chunk: &[(&CopyId, UnlinkedCopy)], reconciled: &mut Reconciled) -> Result<(), RunError> {
     let bucket = table.bucket().as_ref();
     for _ in 0..FENCES_MAX {
         // Created before the rows are read: a process that is paused after that cannot change a copy by outdated rows.
@@ -103,21 +125,29 @@ async fn reconcile_chunk(table: &Table, chunk: &[(&RowId, UnlinkedCopy)], reconc
             Newest::Other(newer) => reconciled.version = newer,
             Newest::NoTable => return Err(RunError::TableGone),
         }
-        let ids: Vec<RowId> = chunk.iter().map(|(row_id, _)| (*row_id).clone()).collect();
+        let mut ids: Vec<RowId> = chunk.iter().map(|(copy, _)| copy.row_id.clone()).collect();
+        ids.dedup();
         let rows = table.rows_of(&reconciled.version, &ids).await?;
-        let (budget, dataset) = (ImageBudget::default(), reconciled.version.dataset());
+        let (budget, dataset) = (FileBudget::default(), reconciled.version.dataset());
         let outcomes: Result<Vec<Outcome>, StoreError> = stream::iter(chunk)
-            .map(|(row_id, unlinked)| reconcile_user(view, &budget, dataset, row_id, rows.get(*row_id), *unlinked))
-            .buffered(IMAGES_IN_FLIGHT_MAX)
+            .map(async |(CopyId { row_id, file }, unlinked)| {
+                let linked = rows.get(row_id).and_then(|row| row.file(*file));
+                match dataset.files().get(*file).filter(|file| file.copy_to.is_some()) {
+                    Some(file) => reconcile_copy(view, &budget, file, row_id, linked, *unlinked).await,
+                    // The newest declaration has no such copies.
+                    None => Ok(Outcome::Reconciled),
+                }
+            })
+            .buffered(COPIES_IN_FLIGHT_MAX)
             .try_collect()
             .await;
         match outcomes {
             Ok(outcomes) => {
-                for (outcome, (row_id, _)) in outcomes.into_iter().zip(chunk) {
+                for (outcome, (copy, _)) in outcomes.into_iter().zip(chunk) {
                     match outcome {
                         Outcome::Reconciled => {}
                         Outcome::Removed => reconciled.removed += 1,
-                        Outcome::Lost => drop(reconciled.lost.insert((*row_id).clone())),
+                        Outcome::Lost => drop(reconciled.lost.insert(copy.row_id.clone())),
                     }
                 }
                 return Ok(());
@@ -136,26 +166,26 @@ enum Outcome {
     Lost,
 }
 
-async fn reconcile_user(
+async fn reconcile_copy(
     bucket: &dyn Bucket,
-    budget: &ImageBudget,
-    dataset: &Dataset,
+    budget: &FileBudget,
+    file: &FileColumn,
     row_id: &RowId,
-    row: Option<&Row>,
+    linked: Option<&Provenance>,
     unlinked: UnlinkedCopy,
 ) -> Result<Outcome, StoreError> {
-    match (row.and_then(|row| row.file(0)), unlinked) {
-        (Some(image), _) => {
-            if copies::has_copy(bucket, dataset, row_id, image).await? || copies::restore(bucket, budget, dataset, row_id, image).await? {
+    match (linked, unlinked) {
+        (Some(linked), _) => {
+            if copies::has_copy(bucket, file, row_id, linked).await? || copies::restore(bucket, budget, file, row_id, linked).await? {
                 return Ok(Outcome::Reconciled);
             }
             // Another run may have copied it between the check and the copy that failed.
-            Ok(match copies::has_copy(bucket, dataset, row_id, image).await? {
+            Ok(match copies::has_copy(bucket, file, row_id, linked).await? {
                 true => Outcome::Reconciled,
                 false => Outcome::Lost,
             })
         }
-        (None, UnlinkedCopy::Remove) => Ok(match copies::remove(bucket, dataset, row_id).await? {
+        (None, UnlinkedCopy::Remove) => Ok(match copies::remove(bucket, file, row_id).await? {
             true => Outcome::Removed,
             false => Outcome::Reconciled,
         }),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datalake_core::{
     count::count,
-    dataset::{Dataset, KeyPattern},
+    dataset::Dataset,
     keys,
 };
 use datalake_store::{
@@ -17,7 +17,7 @@ use datalake_table::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{compare::UNLINKED_AGE_MIN, copies::IMAGES_IN_FLIGHT_MAX};
+use super::{compare::UNLINKED_AGE_MIN, copies::COPIES_IN_FLIGHT_MAX};
 use crate::error::RunError;
 
 /// Copies per fence: removing them takes seconds, and a fence lasts minutes.
@@ -30,11 +30,10 @@ const FENCES_MAX: u32 = 8;
 /// belong to a run that changes the declaration back, and has not committed yet.
 pub(crate) async fn remove(table: &Table, version: &Version, former: &[Arc<Dataset>]) -> Result<u64, RunError> {
     let (mut version, mut removed) = (version.clone(), 0);
-    for dataset in former {
-        let copy_to = dataset.files().first().and_then(|file| file.copy_to.as_ref());
-        let Some(folder) = copy_to.map(KeyPattern::folder) else { continue };
-        let is_copy = |object: &ObjectMeta| keys::parse_image(dataset, &object.key).is_some();
-        let copies = table.bucket().list(folder, None);
+    for file in former.iter().flat_map(|dataset| dataset.files()) {
+        let Some(copy_to) = &file.copy_to else { continue };
+        let is_copy = |object: &ObjectMeta| keys::parse_copy(file, &object.key).is_some();
+        let copies = table.bucket().list(copy_to.folder(), None);
         let copies = copies.try_filter(|object| std::future::ready(is_copy(object)));
         let mut chunks = copies.try_chunks(COPIES_PER_FENCE);
         while let Some(chunk) = chunks.try_next().await.map_err(|error| error.1)? {
@@ -56,11 +55,12 @@ async fn remove_chunk(table: &Table, version: &mut Version, copies: &[ObjectMeta
         }
         let is_unused = |object: &&ObjectMeta| {
             let is_old = store_time.duration_since(object.modified) >= UNLINKED_AGE_MIN;
-            is_old && keys::parse_image(version.dataset(), &object.key).is_none()
+            let mut files = version.dataset().files().iter();
+            is_old && files.all(|file| keys::parse_copy(file, &object.key).is_none())
         };
         let removals: Result<Vec<bool>, StoreError> = stream::iter(copies.iter().filter(is_unused))
             .map(|object| async { is_removed(bucket.delete(&object.key, Some(&object.etag)).await) })
-            .buffer_unordered(IMAGES_IN_FLIGHT_MAX)
+            .buffer_unordered(COPIES_IN_FLIGHT_MAX)
             .try_collect()
             .await;
         match removals {

@@ -1,4 +1,4 @@
-//! The images of one run, from the first copy to the last check.
+//! The copies of one run, from the first one to the last check.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,10 +21,10 @@ use jiff::Timestamp;
 
 use super::{
     compare,
-    copy_new::{self, ImageUpdate},
+    copy_intents::CopyIntents,
+    copy_new::{self, FileUpdate},
     copy_state::{self, CopyState},
-    image_intents::ImageIntents,
-    reconcile::{self, Reconciled, UnlinkedCopy},
+    reconcile::{self, CopyId, Reconciled, UnlinkedCopy},
 };
 use crate::{
     error::RunError,
@@ -32,16 +32,16 @@ use crate::{
     read::{Reader, RowRead},
 };
 
-/// The image copies that a run changes, in three phases: [`prepare`](Self::prepare) and [`record_updates`](Self::record_updates) before the
+/// The copies that a run changes, in three phases: [`prepare`](Self::prepare) and [`record_updates`](Self::record_updates) before the
 /// commit, [`after_commit`](Self::after_commit), and [`recover`](Self::recover) once a day. The first two are repeated in each attempt of the run.
 #[derive(Debug)]
-pub(crate) struct ImageSync<'a> {
+pub(crate) struct CopySync<'a> {
     table: &'a Table,
     dataset: &'a Arc<Dataset>,
-    intents: ImageIntents,
-    /// IDs whose images this attempt copied for the first version of the table.
+    intents: CopyIntents,
+    /// IDs whose files this attempt copied for the first version of the table.
     first_copies: BTreeSet<RowId>,
-    /// IDs whose row links an image that is in neither the copy nor the source.
+    /// IDs whose row links a file that is in neither the copy nor the source.
     lost: BTreeSet<RowId>,
 }
 
@@ -52,29 +52,29 @@ pub(crate) struct Recovered {
     pub(crate) differing: usize,
     /// Copies removed.
     pub(crate) removed: u64,
-    /// IDs whose sources have to be read again, because their image is in neither the copy nor the source.
+    /// IDs whose sources have to be read again, because a file of theirs is in neither the copy nor the source.
     pub(crate) lost: BTreeSet<RowId>,
 }
 
-impl<'a> ImageSync<'a> {
+impl<'a> CopySync<'a> {
     /// Nothing is written yet.
     pub(crate) fn new(table: &'a Table, dataset: &'a Arc<Dataset>, run_id: &RunId) -> Self {
         Self {
             table,
             dataset,
-            intents: ImageIntents::new(run_id),
+            intents: CopyIntents::new(run_id),
             first_copies: BTreeSet::new(),
             lost: BTreeSet::new(),
         }
     }
 
-    /// IDs whose sources have to be read although the table recorded their ETags, because their image was lost in an earlier attempt.
+    /// IDs whose sources have to be read although the table recorded their ETags, because a file was lost in an earlier attempt.
     pub(crate) fn lost(&self) -> &BTreeSet<RowId> {
         &self.lost
     }
 
-    /// Before the commit: records the rows whose copies will change, then copies the images that are newly linked. Returns how each row's image
-    /// changes, in the order of `reads`.
+    /// Before the commit: records the rows whose copies will change, then copies the files that are newly linked. Returns how the files of each
+    /// row change: rows in the order of `reads`, files in that of the declaration.
     pub(crate) async fn prepare(
         &mut self,
         reader: &Reader<'_>,
@@ -82,14 +82,14 @@ impl<'a> ImageSync<'a> {
         old_rows: &BTreeMap<RowId, Row>,
         reads: &[RowRead],
         progress: &OnProgress,
-    ) -> Result<Vec<ImageUpdate>, StoreError> {
+    ) -> Result<Vec<Box<[FileUpdate]>>, StoreError> {
         let states = copy_state::find_all(reader, old_rows, reads).await?;
         if records_intents(base) && has_copies(self.dataset) {
-            let changed = copy_state::users_with_changes(old_rows, reads, &states);
+            let changed = copy_state::rows_with_changes(old_rows, reads, &states);
             self.intents.record(self.bucket(), changed).await?;
         }
         // No other run removes copies before the first version exists, so these copies need no check after the commit.
-        let is_first_copy = |(_, state): &(&RowRead, &CopyState)| base.is_none() && **state == CopyState::New;
+        let is_first_copy = |(_, states): &(&RowRead, &Box<[CopyState]>)| base.is_none() && states.contains(&CopyState::New);
         self.first_copies = reads
             .iter()
             .zip(&states)
@@ -99,7 +99,7 @@ impl<'a> ImageSync<'a> {
         copy_new::copy_new(self.bucket(), self.dataset, reads, &states, progress).await
     }
 
-    /// Before the commit, if there is one: records the rows whose row links another image or another version of its source.
+    /// Before the commit, if there is one: records the rows that link another file or another version of its source.
     pub(crate) async fn record_updates(&mut self, base: Option<&Version>, ids: Vec<RowId>) -> Result<(), StoreError> {
         match records_intents(base) && has_copies(self.dataset) {
             true => self.intents.record(self.bucket(), ids).await,
@@ -131,8 +131,12 @@ impl<'a> ImageSync<'a> {
         let mut ids = others.ids;
         ids.extend(self.intents.ids().iter().map(|row_id| (row_id.clone(), UnlinkedCopy::Remove)));
         let (mut version, mut lost) = (newest, BTreeSet::new());
-        if !ids.is_empty() && has_copies(version.dataset()) {
-            let reconciled = reconcile::reconcile(self.table, &version, &ids, &unchecked).await?;
+        let mut copies = BTreeMap::new();
+        for (row_id, unlinked) in &ids {
+            copies.extend(CopyId::of_row(version.dataset(), row_id).map(|copy| (copy, *unlinked)));
+        }
+        if !copies.is_empty() {
+            let reconciled = reconcile::reconcile(self.table, &version, &copies, &unchecked).await?;
             counts.images_removed += reconciled.removed;
             (version, lost) = (reconciled.version, reconciled.lost);
         }
@@ -149,11 +153,10 @@ impl<'a> ImageSync<'a> {
     /// Once a day, at the store's time `now`: compares all copies with the rows of `version`, and reconciles those that differ. This finds what no
     /// intent records, such as a copy that another program removed.
     pub(crate) async fn recover(&mut self, version: &Version, now: Timestamp) -> Result<Recovered, RunError> {
-        let differing = match has_copies(version.dataset()) {
-            true => compare::find_differing(self.table, version, now).await?,
-            false => BTreeMap::new(),
-        };
-        self.intents.record(self.bucket(), differing.keys().cloned()).await?;
+        let differing = compare::find_differing(self.table, version, now).await?;
+        self.intents
+            .record(self.bucket(), differing.keys().map(|copy| copy.row_id.clone()))
+            .await?;
         let Reconciled { removed, lost, .. } = reconcile::reconcile(self.table, version, &differing, &BTreeSet::new()).await?;
         self.intents.clear(self.bucket()).await?;
         Ok(Recovered {
@@ -178,7 +181,7 @@ impl<'a> ImageSync<'a> {
 
 /// Whether the dataset has a file that is copied.
 pub(crate) fn has_copies(dataset: &Dataset) -> bool {
-    dataset.files().first().is_some_and(|file| file.copy_to.is_some())
+    dataset.copied_files().next().is_some()
 }
 
 fn records_intents(base: Option<&Version>) -> bool {

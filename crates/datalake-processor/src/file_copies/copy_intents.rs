@@ -1,6 +1,6 @@
-//! A write-ahead log of image copies: which rows' copies a run is about to change.
+//! A write-ahead log of copies: which rows' copies a run is about to change.
 //!
-//! A run can die or be paused between its commit and a copy. Before its first copy it therefore records all rows whose image it links, replaces
+//! A run can die or be paused between its commit and a copy. Before its first copy it therefore records all rows whose files it links, replaces
 //! or unlinks, and it clears the record once their copies match the newest rows. The next run reconciles the rows of all records that it finds.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,12 +26,12 @@ const INTENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The record of one process, which may write it several times.
 #[derive(Debug)]
-pub(crate) struct ImageIntents {
+pub(crate) struct CopyIntents {
     key: String,
     ids: BTreeSet<RowId>,
 }
 
-impl ImageIntents {
+impl CopyIntents {
     /// Nothing is written yet.
     pub(crate) fn new(run_id: &RunId) -> Self {
         let unique = if simulation::has(Bug::IntentsAreNamedByRun) {
@@ -87,7 +87,7 @@ impl ImageIntents {
                 true => UnlinkedCopy::Remove,
                 false => UnlinkedCopy::Keep,
             };
-            for row_id in read_users(bucket, &object.key, object.size).await? {
+            for row_id in read_ids(bucket, &object.key, object.size).await? {
                 let entry = others.ids.entry(row_id).or_insert(unlinked);
                 *entry = unlinked.max(*entry);
             }
@@ -110,7 +110,7 @@ pub(crate) struct OtherIntents {
 }
 
 /// The rows of a record. None if it was removed after it was listed, or is not readable: the daily comparison of all copies covers those rows.
-async fn read_users(bucket: &dyn Bucket, key: &str, size: u64) -> Result<Vec<RowId>, StoreError> {
+async fn read_ids(bucket: &dyn Bucket, key: &str, size: u64) -> Result<Vec<RowId>, StoreError> {
     if size > INTENT_BYTES_MAX {
         return Ok(Vec::new());
     }
