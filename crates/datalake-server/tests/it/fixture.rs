@@ -18,7 +18,6 @@ use datalake_api::{lake_label::LakeLabel, request::auth::Access, snapshots::watc
 use datalake_core::clock::Clock;
 use datalake_core::{
     dataset::{Dataset, Value as ColumnValue},
-    keys,
     reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
     row::{Provenance, Row},
     row_id::RowId,
