@@ -1,16 +1,17 @@
 //! The bytes of one file of a row: a file of a declared type, or a reject.
 //!
-//! PNGs are decoded (`image.rs`); the other types are recognized by their first bytes.
+//! PNGs and JPEGs are decoded (`image.rs`, `jpeg.rs`); the other types are recognized by their first bytes.
 
 use crate::{
     count::count,
     dataset::{FILE_BYTES_MAX, FileColumn, FileType},
-    file_format, image,
+    file_format, image, jpeg,
     reject::{Reason, Reject, RejectCode},
     text::grouped,
 };
 
-/// Checks the bytes of a file. Returns its length: bytes after the end of a PNG are not part of it.
+/// Checks the bytes of a file. Returns its length: bytes after the end of a PNG are not part of it, and those
+/// after the end of a JPEG are, because cameras append previews and videos.
 pub fn check(file: &FileColumn, bytes: &[u8]) -> Result<usize, Reject> {
     if let Some(reject) = too_large(file, count(bytes.len())) {
         return Err(reject);
@@ -20,8 +21,17 @@ pub fn check(file: &FileColumn, bytes: &[u8]) -> Result<usize, Reject> {
         Some(FileType::Png) => image::check(bytes).map(|image| image.length),
         // The reject says what is wrong with the PNG.
         None if is_png(file) => image::check(bytes).map(|image| image.length),
+        Some(FileType::Jpeg) => jpeg::check(bytes).map(|()| bytes.len()),
         Some(_) => Ok(bytes.len()),
         None => Err(other_type(file, bytes)),
+    }
+}
+
+/// Bytes of memory that [`check`] needs beside the bytes of the file, apart from 1 MB; at most [`jpeg::DECODER_MIB_MAX`].
+pub fn memory(file: &FileColumn, bytes: &[u8]) -> u64 {
+    match FileType::recognize(bytes).filter(|found| file.types.contains(found)) {
+        Some(FileType::Jpeg) if too_large(file, count(bytes.len())).is_none() => jpeg::memory(bytes),
+        _ => 0,
     }
 }
 
@@ -98,7 +108,18 @@ mod tests {
     #[test]
     fn files_have_a_declared_type() {
         check_file("['application/pdf']", b"%PDF-1.7\n", Ok(9));
-        check_file("['application/pdf', 'image/jpeg']", b"\xff\xd8\xff\xe0", Ok(4));
+        check_file(
+            "['application/pdf', 'image/jpeg']",
+            b"\xff\xd8\xff\xe0",
+            Err(RejectCode::ImageDamaged),
+        );
+        check_file("['image/jpeg']", b"%PDF-1.7\n", Err(RejectCode::FileType));
+        check_file("['image/jpeg']", b"\xff\xd8", Err(RejectCode::FileType));
+        check_file(
+            "['image/jpeg']",
+            b"\xff\xd8\xff\xe0 and over 20 bytes",
+            Err(RejectCode::FileTooLarge),
+        );
         check_file("['application/pdf']", b"\xff\xd8\xff\xe0", Err(RejectCode::FileType));
         check_file("['application/pdf']", b"", Err(RejectCode::FileType));
         check_file("['application/pdf']", b"%PDF-1.7 and over 20 bytes", Err(RejectCode::FileTooLarge));

@@ -15,6 +15,7 @@ pub mod error_chain;
 pub mod file_check;
 mod file_format;
 pub mod image;
+pub mod jpeg;
 pub mod keys;
 pub mod nearest;
 pub mod plan;

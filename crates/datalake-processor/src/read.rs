@@ -136,6 +136,7 @@ pub(crate) struct Reader<'a> {
     /// The first error that may have its cause in one source.
     denied: Mutex<Option<StoreError>>,
     file_budget: FileBudget,
+    decoder_budget: FileBudget,
 }
 
 impl<'a> Reader<'a> {
@@ -149,7 +150,8 @@ impl<'a> Reader<'a> {
             csv_outcomes: Mutex::default(),
             file_outcomes: Mutex::default(),
             denied: Mutex::default(),
-            file_budget: FileBudget::default(),
+            file_budget: FileBudget::for_bytes(),
+            decoder_budget: FileBudget::for_decoders(),
         }
     }
 
@@ -237,10 +239,14 @@ impl<'a> Reader<'a> {
     }
 
     async fn read_file(&self, index: usize, object: SourceObject) -> Result<FileRead, StoreError> {
-        // The check of the largest images takes tenths of a second.
-        let check = |bytes: Bytes| {
+        // The check of the largest images takes seconds.
+        let check = async |bytes: Bytes| {
             let dataset = Arc::clone(self.dataset);
-            blocking(move || file_check::check(&dataset.files()[index], &bytes).map(|length| FileBytes::new(&bytes[..length])))
+            let _permit = match file_check::memory(&dataset.files()[index], &bytes) {
+                0 => None,
+                memory => Some(self.decoder_budget.acquire(memory).await),
+            };
+            blocking(move || file_check::check(&dataset.files()[index], &bytes).map(|length| FileBytes::new(&bytes[..length]))).await
         };
         let limit = Limit {
             reject: &|size| file_check::too_large(&self.dataset.files()[index], size),

@@ -48,7 +48,7 @@ impl FileColumn {
     }
 }
 
-/// A type of files, recognized by the first bytes. PNGs are decoded, too.
+/// A type of files, recognized by the first bytes. PNGs and JPEGs are decoded, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileType {
     /// `image/png`

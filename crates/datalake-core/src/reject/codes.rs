@@ -73,11 +73,11 @@ codes! {
         Constraint = "constraint",
         /// A file of another format under the name of a PNG.
         ImageNotPng = "image_not_png",
-        /// A PNG that does not decode completely.
+        /// A PNG or a JPEG that does not decode completely.
         ImageDamaged = "image_damaged",
-        /// A PNG of over 8 MiB or over 64 megapixels.
+        /// A PNG of over 8 MiB, a PNG or a JPEG of over 64 megapixels, or a JPEG that needs too much memory.
         ImageTooLarge = "image_too_large",
-        /// A file of another type than those that the dataset declares.
+        /// A file of another type than those that the dataset declares, or a kind of JPEG that is not supported.
         FileType = "file_type",
         /// A file that is larger than the dataset declares.
         FileTooLarge = "file_too_large",

@@ -48,7 +48,7 @@ pub(crate) async fn copy_new(
     let total = reads.len();
     progress(Progress::Copied { done: 0, total });
     let mut updates = Vec::with_capacity(total);
-    let (fence, budget) = (Fence::new(bucket), FileBudget::default());
+    let (fence, budget) = (Fence::new(bucket), FileBudget::for_bytes());
     let mut copied = stream::iter(reads.iter().zip(states))
         .map(|(read, states)| copy_files_of(&fence, &budget, dataset, read, states))
         .buffered(COPIES_IN_FLIGHT_MAX);

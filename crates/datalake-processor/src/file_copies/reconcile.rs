@@ -128,7 +128,7 @@ async fn reconcile_chunk(table: &Table, chunk: &[(&CopyId, UnlinkedCopy)], recon
         let mut ids: Vec<RowId> = chunk.iter().map(|(copy, _)| copy.row_id.clone()).collect();
         ids.dedup();
         let rows = table.rows_of(&reconciled.version, &ids).await?;
-        let (budget, dataset) = (FileBudget::default(), reconciled.version.dataset());
+        let (budget, dataset) = (FileBudget::for_bytes(), reconciled.version.dataset());
         let outcomes: Result<Vec<Outcome>, StoreError> = stream::iter(chunk)
             .map(async |(CopyId { row_id, file }, unlinked)| {
                 let linked = rows.get(row_id).and_then(|row| row.file(*file));
