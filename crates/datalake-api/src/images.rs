@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use datalake_core::{dataset::FileColumn, error_chain::error_chain};
+use datalake_core::{dataset::FileColumn, error_chain::error_chain, row_id::RowId};
 use datalake_store::{
     bucket::{Bucket, Etag, Object, ObjectMeta},
     error::StoreError,
@@ -92,9 +92,9 @@ impl FileLocation {
     }
 
     /// A file that is served from its source.
-    pub(crate) fn source(file: &FileColumn, etag: Etag, user_id: &str) -> Self {
+    pub(crate) fn source(file: &FileColumn, etag: Etag, row_id: &RowId) -> Self {
         Self {
-            keys: file.key.spellings(user_id),
+            keys: file.key.spellings(row_id),
             etag: Some(etag),
             bytes_max: file.bytes_max.into(),
         }

@@ -55,7 +55,7 @@ pub fn push_escaped_line(text: &mut String, row: &RowView<'_>, columns: &[Column
             }
             // Neither numbers nor times contain a character that requires quotes.
             Some(Cell::Value(value)) => write!(text, "{value}").expect("a string takes any text"),
-            Some(Cell::Path(parts)) => parts.into_iter().for_each(|part| text.push_str(part)),
+            Some(Cell::Path(parts)) => parts.iter().for_each(|part| text.push_str(part)),
             None => {}
         }
     }

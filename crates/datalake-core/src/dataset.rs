@@ -27,7 +27,7 @@ pub use self::{
     error::DatasetError,
     file::{DECLARED_FILE_BYTES_MAX, FILE_BYTES_MAX, FileColumn, FileType},
     format::{Compression, CsvDialect, Encoding, ExtraColumns, SourceFormat},
-    key_pattern::{KeyMatch, KeyMismatch, KeyPattern, Placeholder},
+    key_pattern::{KeyMatch, KeyMismatch, KeyParts, KeyPattern, Placeholder},
     name::Name,
     supported::UnsupportedDataset,
     value::{ColumnType, Value, ValueRef},
@@ -50,6 +50,8 @@ pub struct Dataset {
     compression: Compression,
     csv: CsvDialect,
     columns: Box<[Column]>,
+    /// For each column, the index of its values among those that rows store; none for a text of the ID.
+    stored: Box<[Option<usize>]>,
     files: Box<[FileColumn]>,
     derived: Box<[DerivedColumn]>,
     stats: Box<[Name]>,
@@ -160,6 +162,25 @@ impl Dataset {
         &self.csv
     }
 
+    /// The number of values that identify a row: those of the first columns.
+    #[inline]
+    pub fn id_columns(&self) -> usize {
+        self.key.placeholders().len()
+    }
+
+    /// The columns whose values rows store, with their indexes in [`Dataset::columns`]: all but the placeholders of the type string, whose values are those
+    /// of the ID.
+    pub fn stored_columns(&self) -> impl Iterator<Item = (usize, &Column)> {
+        let columns = self.columns.iter().enumerate();
+        columns.filter(|(index, _)| self.stored[*index].is_some())
+    }
+
+    /// The index of the values of a column among those that rows store; none for a text of the ID.
+    #[inline]
+    pub fn stored_index(&self, column: usize) -> Option<usize> {
+        self.stored[column]
+    }
+
     /// The columns with values of the sources: those of the placeholders, then the others as declared.
     pub fn columns(&self) -> &[Column] {
         &self.columns
@@ -220,6 +241,18 @@ impl Dataset {
             .map(FileColumn::shown)
             .eq(other.files.iter().map(FileColumn::shown));
         are_same_columns && are_same_files && self.derived == other.derived
+    }
+
+    fn stored_indexes(columns: &[Column]) -> Box<[Option<usize>]> {
+        let mut next = 0;
+        let index = |column: &Column| {
+            let is_text_of_id = matches!(column.origin, Origin::Key(_)) && column.column_type == ColumnType::String;
+            (!is_text_of_id).then(|| {
+                next += 1;
+                next - 1
+            })
+        };
+        columns.iter().map(index).collect()
     }
 
     /// The columns with statistics if a declaration lists none: numbers, then derived numbers.

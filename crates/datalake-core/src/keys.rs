@@ -9,11 +9,11 @@ mod table;
 
 pub(crate) use self::{
     near_miss::near_miss,
-    source::{first_source_from, last_source},
+    source::{first_name_from, folder_of, last_name, patterns},
 };
 pub use self::{
     near_miss::{NameDifference, NearMiss, near_miss_of, row_of},
-    source::{ExtensionCase, SourceKey, csv_sources, file_sources, parse_source, source},
+    source::{ExtensionCase, SourceKey, csv_sources, file_sources, is_folder_marker, parse_source, source, source_folders},
     table::{
         IMAGE_INTENTS, INGEST, LAST_CHECKPOINT, LAST_VACUUM, LOG, LogKey, TABLE, checkpoint, checksum_of, create_proof, data_file_path,
         image_intent, is_create_proof, is_foreign_checkpoint, is_rejects_file, log_entry, parse_data_file, parse_log, rejects_file,
@@ -22,7 +22,7 @@ pub use self::{
 };
 use crate::{dataset::FileColumn, row_id::RowId, run::RunId};
 
-/// The folder of the sources. Only `init` and `demo` write to it.
+/// The folder of the sources of the users. Only `init` and `demo` write to it.
 pub const SOURCES: &str = "src-data/";
 /// The folder of everything that runs write.
 pub const PUBLISHED: &str = "processed_data/";
@@ -30,6 +30,11 @@ pub const PUBLISHED: &str = "processed_data/";
 pub const OUTPUT: &str = "processed_data/output.csv";
 /// The folder of the reports of runs.
 pub const RUNS: &str = "processed_data/runs/";
+
+/// Whether an object can be a source: runs publish none, and there is none in the root of the lake. Its owner may write it at any time.
+pub fn may_be_source(key: &str) -> bool {
+    key.contains('/') && !key.starts_with(PUBLISHED)
+}
 
 /// The declaration of the dataset, which its owner writes.
 pub const DECLARATION: &str = "dataset.toml";
@@ -45,7 +50,7 @@ pub fn probe(unique: &str, name: &str) -> String {
 /// The row of a copy of this file; none if the key is not that of a copy.
 pub fn parse_copy(file: &FileColumn, key: &str) -> Option<RowId> {
     let found = file.copy_to.as_ref()?.match_key(key).ok()?;
-    RowId::parse(found.values.first().filter(|_| !found.has_upper_extension)?).ok()
+    RowId::of(&found.values).ok().filter(|_| !found.has_upper_extension)
 }
 
 /// The report of a run.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 pub use self::{
     guards::{DeletionGuard, GuardError, ListingStats, RejectRatio, guard_deletions, guard_rejects},
-    order::{KeyOrder, ListingEntry, OutOfOrder, SourceGrouper, compare_key_order},
+    order::{KeyOrder, ListingEntry, OutOfOrder, RowObjects, SourceGrouper, compare_key_order},
 };
 use crate::{row::Provenance, row_id::RowId, run::RunMode};
 

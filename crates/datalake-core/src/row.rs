@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     calendar::{Age, Ages, Day},
-    dataset::{Dataset, DerivedFunction, Value, ValueRef},
+    dataset::{Dataset, DerivedFunction, KeyParts, Value, ValueRef},
     query::column::Column,
     row_id::RowId,
     run::RunId,
@@ -33,9 +33,9 @@ impl Provenance {
 /// A row of the table. The keys of files are not fields: they follow from the ID and from whether there is a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
-    /// The value of the placeholder in the key of the source, which identifies the row.
+    /// The values of the placeholders in the key of the source, which identify the row.
     pub row_id: RowId,
-    /// The values of the last valid source, in the order of the columns of the content; none where there is no value.
+    /// The values of the last valid source, in the order of [`Dataset::stored_columns`]; none where there is no value.
     pub values: Box<[Option<Value>]>,
     /// The source that `values` were read from.
     pub csv: Provenance,
@@ -65,7 +65,7 @@ impl Row {
 
 /// Rows in memory, from which views read values. Implemented by packed columns, and by a single [`Row`].
 pub trait RowValues: fmt::Debug + Send + Sync {
-    /// The value of a row in a column of the content, by its index in [`Dataset::columns`].
+    /// The value of a row, by its index in [`Dataset::stored_columns`].
     fn value(&self, row: usize, column: usize) -> Option<ValueRef<'_>>;
 
     /// Whether a row has a file, by its index in [`Dataset::files`].
@@ -74,8 +74,7 @@ pub trait RowValues: fmt::Debug + Send + Sync {
 
 impl RowValues for Row {
     fn value(&self, _: usize, column: usize) -> Option<ValueRef<'_>> {
-        let value = column.checked_sub(1).and_then(|index| self.values.get(index));
-        value.and_then(Option::as_ref).map(Value::as_ref)
+        self.values.get(column).and_then(Option::as_ref).map(Value::as_ref)
     }
 
     fn has_file(&self, _: usize, file: usize) -> bool {
@@ -86,7 +85,7 @@ impl RowValues for Row {
 /// The values of a row that readers see. Nothing is read before it is requested.
 #[derive(Clone, Copy)]
 pub struct RowView<'a> {
-    /// The value of the placeholder, which identifies the row.
+    /// The text of the ID ([`RowId::as_str`]), which identifies the row.
     pub row_id: &'a str,
     dataset: &'a Dataset,
     rows: &'a dyn RowValues,
@@ -99,7 +98,7 @@ pub enum Cell<'a> {
     /// A value of the source, or a derived one.
     Value(ValueRef<'a>),
     /// The key of a file, in parts, for writers that append a million keys to a buffer.
-    Path([&'a str; 3]),
+    Path(KeyParts<'a>),
 }
 
 impl<'a> RowView<'a> {
@@ -123,9 +122,10 @@ impl<'a> RowView<'a> {
     /// The value of a column, by its index in [`Dataset::columns`].
     #[inline]
     pub fn value(&self, column: usize) -> Option<ValueRef<'a>> {
-        match column {
-            0 => Some(ValueRef::Text(self.row_id)),
-            _ => self.rows.value(self.row, column),
+        match (self.dataset.stored_index(column), self.dataset.id_columns()) {
+            (Some(index), _) => self.rows.value(self.row, index),
+            (None, 1) => Some(ValueRef::Text(self.row_id)),
+            (None, _) => self.row_id.split(RowId::SEPARATOR).nth(column).map(ValueRef::Text),
         }
     }
 
@@ -137,7 +137,7 @@ impl<'a> RowView<'a> {
 
     /// The key of a file or of its copy, in parts; none if the row does not have the file.
     #[inline]
-    pub fn path(&self, file: usize) -> Option<[&'a str; 3]> {
+    pub fn path(&self, file: usize) -> Option<KeyParts<'a>> {
         self.has_file(file).then(|| self.dataset.files()[file].path(self.row_id))
     }
 
@@ -175,7 +175,7 @@ impl PartialEq for RowView<'_> {
     fn eq(&self, other: &Self) -> bool {
         let has_equal_value = |column| self.rows.value(self.row, column) == other.rows.value(other.row, column);
         self.row_id == other.row_id
-            && (1..self.dataset.columns().len()).all(has_equal_value)
+            && (0..self.dataset.stored_columns().count()).all(has_equal_value)
             && (0..self.dataset.files().len()).all(|file| self.has_file(file) == other.has_file(file))
     }
 }

@@ -35,13 +35,7 @@ pub(crate) struct OldRows<'a> {
 }
 
 /// Makes the new row of `dataset` for the sources of each ID that were read. `files` are in the order of `reads`.
-pub(crate) fn apply(
-    dataset: &Dataset,
-    old: OldRows<'_>,
-    reads: Vec<RowRead>,
-    files: Vec<Box<[FileUpdate]>>,
-    run_id: &RunId,
-) -> RowChanges {
+pub(crate) fn apply(dataset: &Dataset, old: OldRows<'_>, reads: Vec<RowRead>, files: Vec<Box<[FileUpdate]>>, run_id: &RunId) -> RowChanges {
     let mut changes = RowChanges::default();
     let is_comparable = old.other.is_none_or(|other| other.has_same_columns(dataset));
     for (read, files) in reads.into_iter().zip(files) {

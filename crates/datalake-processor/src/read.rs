@@ -206,7 +206,7 @@ impl<'a> Reader<'a> {
     }
 
     async fn read_csv(&self, object: SourceObject) -> Result<CsvRead, StoreError> {
-        if let Some(reject) = self.reject_of_key(&object) {
+        if let Err(reject) = self.values_of_key(&object.key) {
             return Ok(CsvRead::Rejected { reject, object });
         }
         let parse = |bytes: Bytes| {
@@ -223,7 +223,18 @@ impl<'a> Reader<'a> {
         };
         Ok(match self.read_validated(object, limit, &self.csv_outcomes, parse).await? {
             ReadOutcome::Gone => CsvRead::Gone,
-            ReadOutcome::Valid(object, ParsedRow { values, notices }) => CsvRead::Valid { values, notices, object },
+            // The key is that of the object that was parsed above.
+            ReadOutcome::Valid(object, ParsedRow { values, notices }) => match self.values_of_key(&object.key) {
+                Ok(mut all) => {
+                    all.extend(values);
+                    CsvRead::Valid {
+                        values: all,
+                        notices,
+                        object,
+                    }
+                }
+                Err(reject) => CsvRead::Rejected { reject, object },
+            },
             ReadOutcome::Rejected(object, reject) => CsvRead::Rejected { reject, object },
             ReadOutcome::KeepsChanging(object) => CsvRead::Rejected {
                 reject: Reject::unstable(READ_ATTEMPTS_MAX),
@@ -232,10 +243,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The reject of a source whose key has a value that violates a constraint.
-    fn reject_of_key(&self, object: &SourceObject) -> Option<Reject> {
-        let found = self.dataset.key().match_key(&object.key).ok()?;
-        self.keys.parse(&found.values, self.run_at).err()
+    /// The values of a key that rows store, or the reject of a key with a value that is not of its type or violates a constraint.
+    fn values_of_key(&self, key: &str) -> Result<Vec<Option<Value>>, Reject> {
+        let Ok(found) = self.dataset.key().match_key(key) else {
+            return Ok(Vec::new());
+        };
+        let values = self.keys.parse(&found.values, self.run_at)?.into_iter().enumerate();
+        let stored = values.filter(|(index, _)| self.dataset.stored_index(*index).is_some());
+        Ok(stored.map(|(_, value)| Some(value)).collect())
     }
 
     async fn read_file(&self, index: usize, object: SourceObject) -> Result<FileRead, StoreError> {

@@ -10,7 +10,7 @@ use datalake_core::{
     count::count,
     dataset::Dataset,
     keys,
-    plan::{self, ListingEntry, ListingStats, RowPlan, RowSources, SourceGrouper, SourceObject},
+    plan::{self, ListingEntry, ListingStats, RowObjects, RowPlan, RowSources, SourceGrouper, SourceObject},
     reject::{ExcludedSource, IgnoreCode},
     row_id::RowId,
     run::RunMode,
@@ -71,17 +71,11 @@ pub(crate) struct Scope<'a> {
     pub(crate) run_at: jiff::Timestamp,
 }
 
-/// Lists all objects under `src-data/` once, and returns the differences to the table.
+/// Lists all objects in the folders of the sources once, and returns the differences to the table.
 pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress) -> Result<Changes, RunError> {
     progress(Progress::Listed { objects: 0 });
     let mut changes = Changes::default();
-    let mut listing = Listing {
-        objects: table.bucket().list(keys::SOURCES, None),
-        grouper: Some(SourceGrouper::new(Arc::clone(scope.dataset))),
-        dataset: scope.dataset,
-        grouped: VecDeque::new(),
-        progress,
-    };
+    let mut listing = Listing::new(table, scope.dataset, progress);
     let Scope {
         dataset,
         base,
@@ -91,7 +85,7 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
         run_at,
     } = scope;
     let mut recorded_rows = RecordedRows::new(table, dataset, base, rejects, run_at);
-    let mut listed = listing.next_user(&mut changes).await?;
+    let mut listed = listing.next_row(&mut changes).await?;
     let mut recorded = recorded_rows.next().await?;
     loop {
         let order = match (&listed, &recorded) {
@@ -112,7 +106,7 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
         changes.stats.known += u64::from(is_recorded);
         changes.stats.gone += u64::from(is_recorded && !is_listed);
         if is_listed {
-            listed = listing.next_user(&mut changes).await?;
+            listed = listing.next_row(&mut changes).await?;
         }
         if is_recorded {
             recorded = recorded_rows.next().await?;
@@ -125,29 +119,86 @@ fn may_be_lost(base: Option<&Version>, row_id: &RowId) -> bool {
     base.is_some_and(|base| base.lost().data_files.iter().any(|file| file.may_contain(row_id.as_str())))
 }
 
-struct Listing<'a> {
-    objects: BoxStream<'a, Result<ObjectMeta, StoreError>>,
-    dataset: &'a Dataset,
-    grouper: Option<SourceGrouper>,
-    grouped: VecDeque<ListingEntry>,
-    progress: &'a OnProgress,
-}
+/// The listings of all folders of the sources, merged in the common order.
+struct Listing<'a>(Vec<FolderListing<'a>>);
 
-impl Listing<'_> {
+impl<'a> Listing<'a> {
+    fn new(table: &Table, dataset: &'a Arc<Dataset>, progress: &'a OnProgress) -> Self {
+        let folders = keys::source_folders(dataset).into_iter();
+        let listing = |folder: &str| FolderListing {
+            objects: table.bucket().list(folder, None),
+            dataset,
+            grouper: Some(SourceGrouper::new(Arc::clone(dataset), folder)),
+            grouped: VecDeque::new(),
+            next: None,
+            progress,
+        };
+        Self(folders.map(listing).collect())
+    }
+
     /// The next row with sources. Adds ignored objects before it to `changes`.
-    async fn next_user(&mut self, changes: &mut Changes) -> Result<Option<RowSources>, RunError> {
+    async fn next_row(&mut self, changes: &mut Changes) -> Result<Option<RowSources>, RunError> {
         loop {
-            match self.grouped.pop_front() {
-                Some(ListingEntry::Row(sources)) => {
+            for folder in &mut self.0 {
+                folder.fill(changes).await?;
+            }
+            let mut rows = self.0.iter_mut().map(|folder| &mut folder.next).filter(|next| next.is_some());
+            let Some(first) = rows.next() else { return Ok(None) };
+            let mut same = vec![first];
+            for row in rows {
+                match (&*row, &*same[0]) {
+                    (Some(row_objects), Some(least)) => match row_objects.compare(least) {
+                        Ordering::Less => same = vec![row],
+                        Ordering::Equal => same.push(row),
+                        Ordering::Greater => {}
+                    },
+                    (None, _) | (_, None) => {}
+                }
+            }
+            let mut row: Option<RowObjects> = None;
+            for found in same.into_iter().filter_map(Option::take) {
+                match &mut row {
+                    Some(row) => row.merge(found),
+                    None => row = Some(found),
+                }
+            }
+            match row.map(RowObjects::complete) {
+                Some(Ok(sources)) => {
                     changes.csv_listed += 1;
                     changes.images_listed += count(sources.files.iter().flatten().count());
                     return Ok(Some(sources));
                 }
+                Some(Err(orphans)) => orphans.for_each(|file| changes.ignore(file, IgnoreCode::OrphanImage)),
+                None => {}
+            }
+        }
+    }
+}
+
+/// The listing of one folder.
+struct FolderListing<'a> {
+    objects: BoxStream<'a, Result<ObjectMeta, StoreError>>,
+    dataset: &'a Dataset,
+    /// None at the end of the listing.
+    grouper: Option<SourceGrouper>,
+    grouped: VecDeque<ListingEntry>,
+    /// The next row, if [`FolderListing::fill`] found one.
+    next: Option<RowObjects>,
+    progress: &'a OnProgress,
+}
+
+impl FolderListing<'_> {
+    /// Sets the next row, unless it is set or the listing has ended. Adds ignored objects before it to `changes`.
+    async fn fill(&mut self, changes: &mut Changes) -> Result<(), RunError> {
+        while self.next.is_none() {
+            match self.grouped.pop_front() {
+                Some(ListingEntry::Row(row)) => self.next = Some(row),
                 Some(ListingEntry::Ignored(object, code)) => changes.ignore(object, code),
-                None if self.grouper.is_none() => return Ok(None),
+                None if self.grouper.is_none() => return Ok(()),
                 None => self.group_next(changes).await?,
             }
         }
+        Ok(())
     }
 
     async fn group_next(&mut self, changes: &mut Changes) -> Result<(), RunError> {
@@ -157,19 +208,19 @@ impl Listing<'_> {
         match (self.objects.next().await, self.grouper.take()) {
             (Some(object), Some(mut grouper)) => {
                 let object = object?;
-                if object.key != keys::SOURCES {
+                if grouper.concerns(&object.key) {
                     changes.stats.listed += 1;
                     if changes.stats.listed.is_multiple_of(OBJECTS_PER_STEP) {
                         (self.progress)(Progress::Listed {
                             objects: changes.stats.listed,
                         });
                     }
-                }
-                match object.kind {
-                    ObjectKind::Object => grouper.push(source_object(object), &mut out)?,
-                    ObjectKind::NotAFile => {
-                        let code = code_of_non_file(self.dataset, &object.key);
-                        changes.ignore(source_object(object), code);
+                    match object.kind {
+                        ObjectKind::Object => grouper.push(source_object(object), &mut out)?,
+                        ObjectKind::NotAFile => {
+                            let code = code_of_non_file(self.dataset, &object.key);
+                            changes.ignore(source_object(object), code);
+                        }
                     }
                 }
                 self.grouper = Some(grouper);

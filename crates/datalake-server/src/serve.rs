@@ -6,7 +6,7 @@ use axum::{Router, extract::FromRef, middleware};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{net::TcpListener, sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, util::MapRequest};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
@@ -15,7 +15,10 @@ use crate::{
 };
 use datalake_api::{
     limits::requests::RequestLimits,
-    problem, routes,
+    problem,
+    request::row_path,
+    routes,
+    snapshots::watch::TableWatch,
     state::{ApiState, Parts},
     telemetry::metrics::Metrics,
 };
@@ -79,12 +82,12 @@ fn layered(parts: Parts) -> (Router, ApiState) {
         .layer(compression())
         .layer(middleware::from_fn_with_state(inner, layers::inner_layers))
         .layer(CatchPanicLayer::custom(problem::from_panic));
-    (
-        routes::router(index::router(), datalake_ui::router(), datalake_ui::paths())
-            .layer(layers)
-            .with_state(state.clone()),
-        state,
-    )
+    let routed = routes::router(index::router(), datalake_ui::router(), datalake_ui::paths())
+        .layer(layers)
+        .with_state(state.clone());
+    let table = TableWatch::from_ref(&state);
+    let by_row = MapRequest::new(routed, move |request| row_path::with_joined_id(&table, request));
+    (Router::new().fallback_service(by_row), state)
 }
 
 /// Serves until `shutdown`, then completes requests in flight for at most 20 seconds.

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::{
     problem::{Problem, detail::NO_SUCH_PATH, kind::Kind},
+    request::row_path,
     routes::run_document::RunDocument,
 };
 
@@ -99,7 +100,7 @@ impl Problem {
 pub async fn write_documents(mut request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let rejected = request.extensions_mut().remove::<RejectedRequest>();
     // The path of a request that was rejected before its head was parsed is unknown.
-    let instance = rejected.as_ref().map_or(request.uri().path(), |_| "").to_owned();
+    let instance = rejected.as_ref().map_or(row_path::sent(&request), |_| "").to_owned();
     let mut response = match rejected {
         Some(RejectedRequest(error)) => Problem::from(error).into_response(),
         None => next(request).await,

@@ -9,6 +9,8 @@ use datalake_core::{
 };
 use datalake_table::memory::snapshot::Snapshot;
 
+use crate::request::row_path;
+
 /// A row that a version of the table does not have.
 #[derive(Clone, Debug)]
 pub struct MissingRow {
@@ -37,21 +39,21 @@ struct ReplacedFile {
 #[derive(Clone, Debug)]
 struct Words {
     entity: Box<str>,
-    /// The name of the ID, in paths.
-    id: Box<str>,
+    /// The template of the path of a row.
+    path: Box<str>,
 }
 
 impl Words {
     fn of(dataset: &Dataset) -> Self {
         Self {
             entity: dataset.entity().into(),
-            id: dataset.columns()[0].name.as_str().into(),
+            path: row_path::template(dataset).into(),
         }
     }
 
     /// The template of the path that explains a row.
     fn explanation(&self) -> String {
-        format!("/data/{{{}}}/explain", self.id)
+        format!("{}/explain", self.path)
     }
 }
 
@@ -64,7 +66,7 @@ impl MissingRow {
         }
     }
 
-    /// The row of this ID in a version.
+    /// The row whose ID has this text, in a version.
     pub fn of_version(snapshot: &Snapshot, id: &str) -> Self {
         let keys = RowId::parse(id).map(|id| csv_sources(snapshot.dataset(), &id)).unwrap_or_default();
         let rejects = snapshot.rejects();

@@ -49,7 +49,7 @@ impl Cursor {
         let (version_digest, day) = (part()?.to_owned(), part()?);
         let day = time::parse_day(CURSOR, day).map_err(|_| invalid_cursor())?;
         let list_digest = part()?.to_owned();
-        let user_id = RowId::parse(part()?).map_err(|_| invalid_cursor())?;
+        let user_id = RowId::parse_shown(part()?).map_err(|_| invalid_cursor())?;
         match parts.next() {
             Some(_) => Err(invalid_cursor()),
             None => Ok(Self {
@@ -131,7 +131,9 @@ mod tests {
         check("12~0197a2b3~2026-11-24~00ff00ff00ff00ff~1~2", false);
         check("-1~0197a2b3~2026-11-24~00ff00ff00ff00ff~1", false);
         check("12~0197a2b3~2026-02-30~00ff00ff00ff00ff~1", false);
-        check("12~0197a2b3~2026-11-24~00ff00ff00ff00ff~a/b", false);
+        check("12~0197a2b3~2026-11-24~00ff00ff00ff00ff~a/b", true);
+        check("12~0197a2b3~2026-11-24~00ff00ff00ff00ff~a/b/", false);
+        check("12~0197a2b3~2026-11-24~00ff00ff00ff00ff~a b", false);
     }
 
     #[test]

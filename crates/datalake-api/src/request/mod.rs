@@ -8,6 +8,7 @@ pub mod data_query;
 pub mod parameters;
 pub mod path;
 pub mod query_string;
+pub mod row_path;
 pub mod selected_snapshot;
 pub mod session;
 pub mod table_read;

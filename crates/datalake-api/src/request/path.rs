@@ -4,7 +4,11 @@ use axum::{
     extract::{FromRef, FromRequestParts, MatchedPath, Path},
     http::request::Parts,
 };
-use datalake_core::{nearest::nearest, query::error::QueryError, row_id::RowId};
+use datalake_core::{
+    nearest::nearest,
+    query::error::QueryError,
+    row_id::{RowId, text_of},
+};
 
 use crate::{
     problem::{MissingRow, Problem},
@@ -55,7 +59,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let PathParameter(user_id) = PathParameter::from_request_parts(parts, state).await?;
         let missing = || Problem::NoSuchRow(MissingRow::of(&TableWatch::from_ref(state).dataset()));
-        RowId::parse(&user_id).map(Self).map_err(|_| missing())
+        RowId::parse_shown(&user_id).map(Self).map_err(|_| missing())
     }
 }
 
@@ -64,6 +68,7 @@ where
 pub(crate) struct PathFile {
     /// The index in the dataset.
     pub(crate) file: usize,
+    /// The text of an ID, valid or not.
     pub(crate) row_id: String,
 }
 
@@ -80,6 +85,7 @@ where
         let dataset = TableWatch::from_ref(state).dataset();
         let mut names = dataset.files().iter().map(|file| file.name.as_str());
         if let Some(file) = names.clone().position(|known| known == name) {
+            let row_id = text_of(&row_id).into_owned();
             return Ok(Self { file, row_id });
         }
         let nearest = nearest(&name, names.by_ref().chain(["history", "explain"]));

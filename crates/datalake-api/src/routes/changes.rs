@@ -11,6 +11,7 @@ use bytes::Bytes;
 use datalake_core::{
     dataset::Dataset,
     query::{as_of::parse_version, error::QueryError},
+    row_id::shown,
 };
 use datalake_table::memory::{
     difference::{Change, Difference},
@@ -49,7 +50,7 @@ struct ChangeDocument<'a> {
     kind: &'static str,
     /// The ID of the row.
     #[schema(example = "1000")]
-    user_id: &'a str,
+    user_id: Cow<'a, str>,
     /// The row at `since`; null for an insert.
     #[schema(required)]
     before: Option<StoredRowDocument<'a>>,
@@ -84,7 +85,7 @@ impl<'a> From<Change<'a>> for ChangeDocument<'a> {
         let Change { before, after } = change;
         Self {
             kind: kind(&change),
-            user_id: after.or(before).map_or("", |row| row.row_id),
+            user_id: after.or(before).map_or("".into(), |row| shown(row.row_id)),
             before: before.map(StoredRowDocument),
             after: after.map(StoredRowDocument),
         }

@@ -4,6 +4,7 @@ use datalake_core::{
     calendar::Day,
     dataset::{ColumnType, Dataset},
     query::{column::Column, filter::Filter},
+    row_id::shown,
 };
 use datalake_table::memory::snapshot::Snapshot;
 use serde::Serialize;
@@ -152,9 +153,9 @@ fn example_row(snapshot: &Snapshot) -> Option<String> {
     let mut first = None;
     for row in snapshot.rows(&all).take(ROWS_MAX) {
         if (0..snapshot.dataset().files().len()).any(|file| row.has_file(file)) {
-            return Some(row.row_id.to_owned());
+            return Some(shown(row.row_id).into_owned());
         }
-        first.get_or_insert_with(|| row.row_id.to_owned());
+        first.get_or_insert_with(|| shown(row.row_id).into_owned());
     }
     first
 }

@@ -1,6 +1,6 @@
 //! `GET /data/{user_id}/explain`: where a user's values come from, and why a user has no row.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use axum::{
     Json,
@@ -13,7 +13,7 @@ use datalake_core::{
     query::column::Column,
     reject::{ExcludedSource, Exclusion, IgnoreCode},
     row::{Provenance, Row, RowView},
-    row_id::RowId,
+    row_id::{RowId, shown},
     run::RunId,
 };
 use datalake_table::memory::snapshot::Snapshot;
@@ -35,7 +35,7 @@ use crate::{
 pub struct ExplanationDocument<'a> {
     /// The ID of the row.
     #[schema(example = "1000")]
-    pub user_id: &'a str,
+    pub user_id: Cow<'a, str>,
     /// The version of the table.
     pub version: u64,
     /// The reason for the state of the row, or for its absence, in one sentence.
@@ -193,7 +193,7 @@ impl Explanation {
         };
         let has_several_files = dataset.files().len() > 1;
         ExplanationDocument {
-            user_id: user_id.as_str(),
+            user_id: shown(user_id.as_str()),
             version: snapshot.version().number(),
             summary: summary(user_id, row, &rejects),
             row: row.map(|row| StoredRowDocument::of(row, snapshot.dataset())),
@@ -297,7 +297,10 @@ fn summary(user_id: &RowId, row: Option<&Row>, rejects: &RowRejects<'_>) -> Stri
         (None, None) => match (rejects.orphan(), rejects.near_miss(KeyRole::Source), rejects.all.first()) {
             (Some(index), ..) => {
                 let key = first(keys::csv_sources(dataset, user_id));
-                format!("there is no row: there is {}, but no {key}", with_article(&dataset.files()[index].name))
+                format!(
+                    "there is no row: there is {}, but no {key}",
+                    with_article(&dataset.files()[index].name)
+                )
             }
             (None, Some(reason), _) => format!("there is no row: {reason}"),
             (None, None, Some(open)) => format!("there is no row: {}", open.reason(dataset).found),
@@ -351,7 +354,8 @@ fn file_status(user_id: &RowId, row: Option<&Row>, index: usize, rejects: &RowRe
 fn values<'a>(dataset: &'a Dataset, row: Option<&Row>) -> Vec<ValueDocument<'a>> {
     let Some(row) = row else { return Vec::new() };
     let rule = |column: Column| match column {
-        Column::KEY => "the name of the CSV without its extension, unchanged".to_owned(),
+        Column::KEY if column.is_whole_id(dataset) => "the name of the CSV without its extension, unchanged".to_owned(),
+        column if column.is_of_id(dataset) => format!("the part of the key of the CSV where its pattern has {{{}}}", column.name(dataset)),
         Column::Value(index) => rule_of(&dataset.columns()[index]),
         Column::File(file) | Column::Derived(file) => rule_of_file(dataset, &dataset.files()[file], row.file(file).is_some()),
     };

@@ -1,13 +1,16 @@
 //! `GET /data/{user_id}/history`: the states of a user's row, version by version.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::{
     Json,
     extract::State,
     response::{IntoResponse, Response},
 };
-use datalake_core::{row_id::RowId, run::RunId};
+use datalake_core::{
+    row_id::{RowId, shown},
+    run::RunId,
+};
 use datalake_table::{
     delta::history::{Reach, RowHistory, RowState},
     memory::snapshot::Snapshot,
@@ -30,7 +33,7 @@ use crate::{
 pub struct HistoryDocument<'a> {
     /// The ID of the row.
     #[schema(example = "1000")]
-    pub user_id: &'a str,
+    pub user_id: Cow<'a, str>,
     /// Whether the history goes back to the first version of the table.
     pub complete: bool,
     /// The oldest version that was read.
@@ -81,7 +84,7 @@ impl<'a> HistoryDocument<'a> {
         let older = history.states.iter().skip(1).map(Some).chain([None]);
         let states = history.states.iter().zip(older);
         Self {
-            user_id: user_id.as_str(),
+            user_id: shown(user_id.as_str()),
             complete,
             oldest: history.oldest,
             ends: match history.reach {
@@ -100,7 +103,9 @@ impl<'a> StateDocument<'a> {
     /// The ETag of a linked file, by its name in the declaration.
     pub fn file_etag(&self, name: &str) -> Option<&'a str> {
         match self.file_etags.is_empty() {
-            true => self.image_etag.filter(|_| self.row.as_ref().is_some_and(|row| is_first_file(row, name))),
+            true => self
+                .image_etag
+                .filter(|_| self.row.as_ref().is_some_and(|row| is_first_file(row, name))),
             false => self.file_etags.get(name).copied().flatten(),
         }
     }

@@ -1,6 +1,6 @@
 //! `GET /rejects`: the sources that are rejected or ignored at a version, in pages.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use axum::{
     Json,
@@ -11,7 +11,7 @@ use datalake_core::{
     dataset::Dataset,
     query::error::QueryError,
     reject::{ExcludedSource, Exclusion, ExclusionKind},
-    row_id::RowId,
+    row_id::shown,
 };
 use datalake_table::delta::version::Version;
 use serde::Serialize;
@@ -62,7 +62,7 @@ pub struct RejectDocument<'a> {
     pub key: &'a str,
     /// The ID that the key names; null if it names none.
     #[schema(required)]
-    pub user_id: Option<&'a str>,
+    pub user_id: Option<Cow<'a, str>>,
     /// The code of the reason; stable.
     #[schema(example = "type")]
     pub code: &'static str,
@@ -115,7 +115,7 @@ impl<'a> RejectDocument<'a> {
         let reason = open.reason(dataset).into_owned();
         Self {
             key: &open.key,
-            user_id: open.row_id.as_ref().map(RowId::as_str),
+            user_id: open.row_id.as_ref().map(|row_id| shown(row_id.as_str())),
             code: open.exclusion.code(),
             kind: open.kind().as_str(),
             column_name: reject.and_then(|reject| reject.column_name.as_deref()),

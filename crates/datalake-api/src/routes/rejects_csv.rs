@@ -135,7 +135,7 @@ fn push_line(text: &mut String, reject: &RejectDocument<'_>, escape: Escape) {
     );
     let fields: [&str; COLUMNS.len()] = [
         reject.key,
-        reject.user_id.unwrap_or_default(),
+        reject.user_id.as_deref().unwrap_or_default(),
         reject.code,
         reject.kind,
         reject.column_name.unwrap_or_default(),

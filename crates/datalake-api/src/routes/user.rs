@@ -6,7 +6,11 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
-use datalake_core::{dataset::FileType, row::RowView, row_id::RowId};
+use datalake_core::{
+    dataset::FileType,
+    row::RowView,
+    row_id::{RowId, text_of},
+};
 use datalake_http::conditional::Validators;
 use datalake_store::bucket::{Etag, ObjectMeta};
 use datalake_table::memory::snapshot::Snapshot;
@@ -69,7 +73,7 @@ pub(crate) async fn show_row(
     TableRead(RowRequest { query, identity }, read_at): TableRead<RowRequest>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let row = row_of(&read_at.snapshot, &user_id)?;
+    let row = row_of(&read_at.snapshot, &text_of(&user_id))?;
     let day = read_at.day(query.on);
     let validators = read_at.validators(&format!("row\n{identity}"), Some(day), query.on.is_none());
     if let Some(precondition) = validators.evaluate_preconditions(&headers) {
@@ -141,8 +145,9 @@ impl FileResponder {
             // A newer version may just have unlinked the copy.
             (FileLocation::copy(key, declared), MissingFile::of(dataset, declared))
         } else {
-            let etag = self.recorded_etag(file, user_id, snapshot).await?.ok_or_else(no_file)?;
-            let location = FileLocation::source(declared, etag, user_id);
+            let user_id = RowId::parse(user_id).map_err(|_| no_file())?;
+            let etag = self.recorded_etag(file, &user_id, snapshot).await?.ok_or_else(no_file)?;
+            let location = FileLocation::source(declared, etag, &user_id);
             (location, MissingFile::replaced(snapshot, declared, key))
         };
         let missing = || Problem::NoImage(missing.clone());
@@ -184,11 +189,8 @@ impl FileResponder {
     }
 
     /// The ETag of the file that the row links. It is not in memory.
-    async fn recorded_etag(&self, file: usize, user_id: &str, snapshot: &Snapshot) -> Result<Option<Etag>, Problem> {
-        let Ok(user_id) = RowId::parse(user_id) else {
-            return Ok(None);
-        };
-        let row = self.versions.row(snapshot.version(), &user_id).await?;
+    async fn recorded_etag(&self, file: usize, user_id: &RowId, snapshot: &Snapshot) -> Result<Option<Etag>, Problem> {
+        let row = self.versions.row(snapshot.version(), user_id).await?;
         let linked = row.as_ref().and_then(|row| row.file(file));
         Ok(linked.map(|linked| Etag::new(&linked.etag)))
     }

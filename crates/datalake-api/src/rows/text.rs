@@ -137,7 +137,7 @@ fn write_object(text: &mut Vec<u8>, row: &RowView<'_>, columns: &[Column], names
 pub fn write_value(text: &mut Vec<u8>, row: &RowView<'_>, column: Column, ages: Ages) {
     match row.cell(column, ages) {
         None => text.extend_from_slice(b"null"),
-        Some(Cell::Path(parts)) => write_texts(text, parts),
+        Some(Cell::Path(parts)) => write_texts(text, parts.iter()),
         Some(Cell::Value(ValueRef::Text(value))) => write_text(text, value),
         Some(Cell::Value(ValueRef::Integer(number) | ValueRef::EpochMs(number) | ValueRef::EpochS(number))) => write_number(text, number),
         // The shortest form of a number is valid JSON.
@@ -154,20 +154,18 @@ fn write_number(text: &mut Vec<u8>, number: i64) {
 }
 
 fn write_text(text: &mut Vec<u8>, value: &str) {
-    write_texts(text, [value]);
+    write_texts(text, std::iter::once(value));
 }
 
 /// Writes the parts of one string. Most strings contain nothing that JSON escapes; they are copied unchanged.
-fn write_texts<const PARTS: usize>(text: &mut Vec<u8>, parts: [&str; PARTS]) {
+fn write_texts<'a>(text: &mut Vec<u8>, parts: impl Iterator<Item = &'a str> + Clone) {
     // Without an early exit, the compiler vectorizes the loop.
     let escaped = |found: u8, byte: u8| found | u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\');
-    if parts.iter().any(|part| part.bytes().fold(0, escaped) != 0) {
-        serde_json::to_writer(text, &parts.concat()).expect("writing a string to memory cannot fail");
+    if parts.clone().any(|part| part.bytes().fold(0, escaped) != 0) {
+        serde_json::to_writer(text, &parts.collect::<String>()).expect("writing a string to memory cannot fail");
         return;
     }
     text.push(b'"');
-    for part in parts {
-        text.extend_from_slice(part.as_bytes());
-    }
+    parts.for_each(|part| text.extend_from_slice(part.as_bytes()));
     text.push(b'"');
 }

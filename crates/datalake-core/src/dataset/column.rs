@@ -5,7 +5,7 @@ use regex::Regex;
 
 use super::{
     name::Name,
-    value::{ColumnType, Value},
+    value::{ColumnType, Value, ValueRef},
 };
 
 /// Maximum length of a string, in bytes, if a declaration does not state `maxBytes`: the longest names on record have some 700 letters.
@@ -26,6 +26,16 @@ pub struct Column {
     pub constraints: Constraints,
     /// The format of its days (strptime); none means `%Y-%m-%d`, and for every other type.
     pub date_format: Option<Box<str>>,
+}
+
+impl Column {
+    /// The text in a key that means a value of this column. There is one for each value, so that each row has one key.
+    pub fn key_text(&self, value: ValueRef<'_>) -> String {
+        match (value, &self.date_format) {
+            (ValueRef::Date(day), Some(format)) => day.date().strftime(&**format).to_string(),
+            (value, _) => value.to_string(),
+        }
+    }
 }
 
 /// Where the values of a column are.

@@ -122,6 +122,7 @@ fn parse_by(text: &str, rules: Rules) -> Result<Dataset, DatasetError> {
         format,
         compression,
         csv,
+        stored: Dataset::stored_indexes(&columns),
         columns,
         files,
         derived,

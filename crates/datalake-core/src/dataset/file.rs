@@ -1,6 +1,9 @@
 //! The files that a row may have beside its source, such as an image.
 
-use super::{key_pattern::KeyPattern, name::Name};
+use super::{
+    key_pattern::{KeyParts, KeyPattern},
+    name::Name,
+};
 use crate::row_id::RowId;
 
 /// Maximum size of a file, in bytes, if a declaration does not state `max_bytes`.
@@ -27,14 +30,15 @@ pub struct FileColumn {
 }
 
 impl FileColumn {
-    /// The value of the column in a row with the file, in parts: the key of the copy, or that of the file if it is not copied.
-    pub fn path<'a>(&'a self, id: &'a str) -> [&'a str; 3] {
-        self.linked().key_of_id(id)
+    /// The value of the column in a row with the file, in parts: the key of the copy, or that of the file if it is not copied. `id` is the text of an
+    /// ID.
+    pub fn path<'a>(&'a self, id: &'a str) -> KeyParts<'a> {
+        self.linked().parts(id)
     }
 
     /// The value of the column in a row with the file.
     pub fn path_of(&self, row_id: &RowId) -> String {
-        self.path(row_id.as_str()).concat()
+        self.linked().key_of(row_id)
     }
 
     /// The keys in the column.

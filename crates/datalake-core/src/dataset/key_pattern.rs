@@ -6,6 +6,7 @@
 
 mod compile;
 mod overlap;
+mod parts;
 mod rule;
 
 use std::cmp::Ordering;
@@ -13,7 +14,9 @@ use std::cmp::Ordering;
 use regex::Regex;
 use regex_syntax::hir::Hir;
 
+pub use self::parts::KeyParts;
 use super::name::Name;
+use crate::row_id::RowId;
 
 /// A pattern of keys, which converts keys to the values that identify a row, and back.
 #[derive(Clone, Debug)]
@@ -25,8 +28,10 @@ pub struct KeyPattern {
     segments: Box<[Segment]>,
     /// The segments before the first placeholder, with a slash at the end.
     folder: Box<str>,
-    /// The literals before and after the only placeholder; all literals of other patterns.
-    affixes: [Box<str>; 2],
+    /// The literals around the placeholders, one more than these.
+    literals: Box<[Box<str>]>,
+    /// The indexes in `placeholders` of those between the literals.
+    order: Box<[usize]>,
     regex: Regex,
 }
 
@@ -37,9 +42,22 @@ pub struct Placeholder {
     pub name: Name,
     /// What its values match.
     rule: Hir,
+    /// The regular expression as declared; none for the default.
+    declared: Option<Box<str>>,
 }
 
 impl Placeholder {
+    /// The regular expression that it declares; none if it has the default.
+    pub(crate) fn declared(&self) -> Option<&str> {
+        self.declared.as_deref()
+    }
+
+    /// Whether a text is a value. Compiles the regular expression: for messages.
+    pub(crate) fn accepts(&self, text: &str) -> bool {
+        let regex = Regex::new(&format!("^(?:{})$", self.rule));
+        RowId::of(&[text]).is_ok() && regex.is_ok_and(|regex| regex.is_match(text))
+    }
+
     /// Whether the values have only the characters of the default rule.
     pub(super) fn has_default_characters(&self) -> bool {
         rule::has_default_characters(&self.rule)
@@ -136,12 +154,48 @@ impl KeyPattern {
         &self.placeholders
     }
 
-    /// The regular expression that the only placeholder declares; none without one.
-    pub(crate) fn declared_rule(&self) -> Option<&str> {
-        let [before, after] = &self.affixes;
-        let placeholder = self.text.strip_prefix(&**before)?.strip_suffix(&**after)?;
-        let (_, rule) = placeholder.strip_prefix('{')?.strip_suffix('}')?.split_once(':')?;
-        Some(rule)
+    /// The literals around the placeholders, in the order of keys: one more than there are placeholders.
+    pub(crate) fn literals(&self) -> &[Box<str>] {
+        &self.literals
+    }
+
+    /// The pattern without regular expressions: `src-data/{plate}/{well}.csv`.
+    pub(crate) fn template(&self) -> String {
+        let (first, others) = self.literals.split_at(1);
+        let mut text = first.concat();
+        for (index, literal) in self.order.iter().zip(others) {
+            text.extend(["{", self.placeholders[*index].name.as_str(), "}", literal]);
+        }
+        text
+    }
+
+    /// The template below the folder: `{plate}/{well}.csv`.
+    pub fn name_template(&self) -> String {
+        self.template().split_off(self.folder.len())
+    }
+
+    /// The number of folders between that of the pattern and its keys.
+    pub fn depth_below_folder(&self) -> usize {
+        self.segments.len() - 1
+    }
+
+    /// What follows the last placeholder, in its spellings: `.csv` and `.CSV`.
+    pub(crate) fn ends(&self) -> Vec<String> {
+        let last = self.literals.last().map_or("", |literal| literal);
+        let end = self.segments.last().map(Segment::end);
+        let upper = end.and_then(|end| Some([last.strip_suffix(&*end.text)?, end.upper.as_deref()?].concat()));
+        [last.to_owned()].into_iter().chain(upper).collect()
+    }
+
+    /// Whether the keys of both patterns for one row differ only in their folders and after the last placeholder.
+    pub(super) fn differs_only_at_ends(&self, other: &Self) -> bool {
+        let before_end = |pattern: &Self| {
+            let literals = pattern.literals[..pattern.literals.len() - 1].concat();
+            literals.strip_prefix(&*pattern.folder).map(str::to_owned)
+        };
+        let are_equal = self.literals.len() == other.literals.len()
+            && self.literals[1..].iter().rev().skip(1).eq(other.literals[1..].iter().rev().skip(1));
+        self.order == other.order && are_equal && before_end(self) == before_end(other)
     }
 
     /// The folder that contains all keys of the pattern: a prefix that ends with a slash, or nothing.
@@ -186,20 +240,36 @@ impl KeyPattern {
         })
     }
 
-    /// The key of a row with a valid ID, in parts, if the pattern has one placeholder.
-    pub fn key_of_id<'a>(&'a self, id: &'a str) -> [&'a str; 3] {
-        let [before, after] = &self.affixes;
-        [before, id, after]
+    /// The key of a row with the text of a valid ID, in parts.
+    pub fn parts<'a>(&'a self, id: &'a str) -> KeyParts<'a> {
+        KeyParts::new(self, id)
     }
 
-    /// The keys that an object with a valid ID can have, if the pattern has one placeholder: its extension may be in upper case. If several
-    /// exist, the first one counts.
-    pub fn spellings(&self, id: &str) -> Vec<String> {
-        let [before, id, after] = self.key_of_id(id);
+    /// The key of a row.
+    pub fn key_of(&self, row_id: &RowId) -> String {
+        self.parts(row_id.as_str()).concat()
+    }
+
+    /// The keys that an object of a row can have: its extension may be in upper case. If several exist, the first one counts.
+    pub fn spellings(&self, row_id: &RowId) -> Vec<String> {
+        let key = self.key_of(row_id);
         let end = self.segments.last().map(Segment::end);
-        let upper = end.and_then(|end| Some((&*end.text, end.upper.as_deref()?)));
-        let upper = upper.and_then(|(end, upper)| Some([before, id, after.strip_suffix(end)?, upper].concat()));
-        [[before, id, after].concat()].into_iter().chain(upper).collect()
+        let upper = end.and_then(|end| Some([key.strip_suffix(&*end.text)?, end.upper.as_deref()?].concat()));
+        [key].into_iter().chain(upper).collect()
+    }
+
+    /// The texts between the literals of a key, whether they are valid values or not, in the order of the placeholders; none if the literals of the
+    /// key are others.
+    pub(crate) fn texts<'k>(&self, key: &'k str) -> Option<Vec<&'k str>> {
+        let rest = key.strip_prefix(&*self.folder)?;
+        if slashes(rest) != self.segments.len() - 1 {
+            return None;
+        }
+        let mut values = vec![""; self.placeholders.len()];
+        for (segment, text) in self.segments.iter().zip(rest.split('/')) {
+            segment.split(text, &mut values)?;
+        }
+        Some(values)
     }
 
     /// The key of a row; none if no key has these values.

@@ -1,6 +1,6 @@
 //! Names that resemble the name of a source, so that messages can suggest the intended name.
 
-use super::{SOURCES, parse_source, source};
+use super::{folder_of, parse_source};
 use crate::{
     dataset::{Dataset, KeyPattern, KeyRole},
     reject::IgnoreCode,
@@ -46,15 +46,18 @@ const TABLE_TYPES: &[&str] = &["numbers", "ods", "parquet", "psv", "tab", "tsv",
 pub fn near_miss_of(dataset: &Dataset, key: &str) -> Option<NearMiss> {
     match parse_source(dataset, key) {
         // The ID of ` 1.csv` is invalid only because of white space.
-        Err(IgnoreCode::UnknownKind | IgnoreCode::BadId) => near_miss(dataset, key.strip_prefix(SOURCES)?),
+        Err(IgnoreCode::UnknownKind | IgnoreCode::BadId) => {
+            let folder = folder_of(dataset, key)?;
+            near_miss(dataset, folder, key.strip_prefix(folder)?)
+        }
         _ => None,
     }
 }
 
-/// The source that a file name without a folder was probably meant to be, if the name is not that of a source but resembles one.
-pub(crate) fn near_miss(dataset: &Dataset, name: &str) -> Option<NearMiss> {
+/// The source that a name in this folder was probably meant to be, if the name is not that of a source but resembles one.
+pub(crate) fn near_miss(dataset: &Dataset, folder: &str, name: &str) -> Option<NearMiss> {
     let new = |stem: &str, extension: &str, difference| {
-        let key = source(&format!("{stem}.{extension}"));
+        let key = format!("{folder}{stem}.{extension}");
         // A name that would itself be ignored is not a correction.
         let found = parse_source(dataset, &key).ok()?;
         Some(NearMiss {
@@ -98,10 +101,9 @@ pub(crate) fn near_miss(dataset: &Dataset, name: &str) -> Option<NearMiss> {
     })?
 }
 
-/// The extension of the keys of a pattern whose names are an ID and an extension.
+/// The extension of the keys of a pattern whose last placeholder is followed by nothing else.
 fn extension_of(pattern: &KeyPattern) -> Option<&str> {
-    let [_, _, end] = pattern.key_of_id("");
-    end.strip_prefix('.')
+    pattern.literals().last()?.strip_prefix('.')
 }
 
 /// The row whose source an object is, or was probably meant to be.

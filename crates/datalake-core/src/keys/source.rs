@@ -1,12 +1,12 @@
 //! The keys of sources: which names are those of sources, and which objects are ignored.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use regex::Regex;
 
 use super::SOURCES;
 use crate::{
-    dataset::{Dataset, FileColumn, KeyMismatch, KeyRole},
+    dataset::{Dataset, FileColumn, KeyMismatch, KeyPattern, KeyRole},
     reject::IgnoreCode,
     row_id::RowId,
 };
@@ -20,7 +20,7 @@ pub enum ExtensionCase {
     Upper,
 }
 
-/// A key under `src-data/` that names a row's source.
+/// A key in the folder of the sources that names a row's source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceKey {
     /// The ID of the row.
@@ -70,7 +70,7 @@ static TEMPORARY_NAME: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&pattern).expect("the patterns are constants that the tests compile")
 });
 
-/// Parses a key under `src-data/`: it names a source or a file of a row, or the object is ignored for the returned reason. The folder marker
+/// Parses a key in the folder of the sources: it names a source or a file of a row, or the object is ignored for the returned reason. The folder marker
 /// itself is neither; the caller skips it.
 pub fn parse_source(dataset: &Dataset, key: &str) -> Result<SourceKey, IgnoreCode> {
     let found = match dataset.match_key(key) {
@@ -85,7 +85,7 @@ pub fn parse_source(dataset: &Dataset, key: &str) -> Result<SourceKey, IgnoreCod
         KeyMismatch::InvalidValue => IgnoreCode::BadId,
         KeyMismatch::OtherFolder | KeyMismatch::Nested | KeyMismatch::OtherName => IgnoreCode::UnknownKind,
     })?;
-    let row_id = found.values.first().and_then(|id| RowId::parse(id).ok()).ok_or(IgnoreCode::BadId)?;
+    let row_id = RowId::of(&found.values).map_err(|_| IgnoreCode::BadId)?;
     let extension_case = match found.has_upper_extension {
         true => ExtensionCase::Upper,
         false => ExtensionCase::Lower,
@@ -97,6 +97,36 @@ pub fn parse_source(dataset: &Dataset, key: &str) -> Result<SourceKey, IgnoreCod
     })
 }
 
+/// The patterns of the sources and of their files.
+pub(crate) fn patterns(dataset: &Dataset) -> impl Iterator<Item = &KeyPattern> + Clone {
+    [dataset.key()].into_iter().chain(dataset.files().iter().map(|file| &file.key))
+}
+
+/// The folders of the sources and of their files, sorted and unique. One may be in another.
+pub fn source_folders(dataset: &Dataset) -> BTreeSet<&str> {
+    patterns(dataset).map(KeyPattern::folder).collect()
+}
+
+/// The folder with which an object is listed, if it is in one of the folders of the sources: that of its pattern, or else the innermost one.
+pub(crate) fn folder_of<'d>(dataset: &'d Dataset, key: &str) -> Option<&'d str> {
+    let by_pattern = match dataset.match_key(key) {
+        Ok((KeyRole::Source, _)) => Some(dataset.key().folder()),
+        Ok((KeyRole::File(index), _)) => Some(dataset.files()[index].key.folder()),
+        Err(_) => None,
+    };
+    let innermost = || {
+        let folders = patterns(dataset).map(KeyPattern::folder).filter(|folder| key.starts_with(folder));
+        folders.max_by_key(|folder| folder.len())
+    };
+    by_pattern.or_else(innermost)
+}
+
+/// Whether an object is the marker of a folder that sources or files are in, which concerns no row.
+pub fn is_folder_marker(dataset: &Dataset, key: &str) -> bool {
+    let is_marker = |pattern: &KeyPattern| key.starts_with(pattern.folder()) && key.matches('/').count() <= pattern.depth();
+    key.ends_with('/') && patterns(dataset).any(is_marker)
+}
+
 /// The key of the source with this file name.
 pub fn source(name: &str) -> String {
     format!("{SOURCES}{name}")
@@ -104,26 +134,36 @@ pub fn source(name: &str) -> String {
 
 /// The keys that the source of a row can have. If several exist, the first one is the source.
 pub fn csv_sources(dataset: &Dataset, row_id: &RowId) -> Vec<String> {
-    dataset.key().spellings(row_id.as_str())
+    dataset.key().spellings(row_id)
 }
 
 /// The keys that a file of a row can have. If several exist, the first one is the file.
 pub fn file_sources(file: &FileColumn, row_id: &RowId) -> Vec<String> {
-    file.key.spellings(row_id.as_str())
+    file.key.spellings(row_id)
 }
 
-/// The last key that an object of the row can have: after it, a listing in key order contains no more objects of the row.
-pub(crate) fn last_source(dataset: &Dataset, row_id: &RowId) -> String {
-    let patterns = [dataset.key()].into_iter().chain(dataset.files().iter().map(|file| &file.key));
-    let keys = patterns.map(|pattern| pattern.key_of_id(row_id.as_str()));
-    let last = keys.max_by(|left, right| left[2].cmp(right[2]));
-    last.map(|parts| parts.concat()).unwrap_or_default()
+/// The last name that an object of the row can have in its folder: after it, a listing of the folder in key order contains no more objects of the row.
+pub(crate) fn last_name(dataset: &Dataset, row_id: &RowId) -> String {
+    let own_end = dataset.key().literals().last();
+    let end = patterns(dataset).filter_map(|pattern| pattern.literals().last()).max();
+    let mut name = dataset.key().key_of(row_id).split_off(dataset.key().folder().len());
+    if let (Some(own_end), Some(end)) = (own_end, end) {
+        // The names of a row differ only at their ends: `Dataset::check_supported`.
+        name.truncate(name.len() - own_end.len());
+        name.push_str(end);
+    }
+    name
 }
 
-/// A key that no object of this row, or of a row with a greater ID, precedes.
-pub(crate) fn first_source_from(dataset: &Dataset, row_id: &RowId) -> String {
-    let [before, id, _] = dataset.key().key_of_id(row_id.as_str());
-    [before, id].concat()
+/// A name that no object of this row, or of a row with a greater ID, precedes in its folder. The first value decides: `a-b/1.csv` precedes `a/2.csv`, but `a` is less
+/// than `a-b`.
+pub(crate) fn first_name_from(dataset: &Dataset, row_id: &RowId) -> String {
+    let before = dataset
+        .key()
+        .literals()
+        .first()
+        .and_then(|literal| literal.strip_prefix(dataset.key().folder()));
+    [before.unwrap_or_default(), row_id.values().next().unwrap_or_default()].concat()
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ impl GuardError {
     /// What the guard found, with its limit. `rows` names the rows of the dataset in the plural.
     pub fn cause_for(self, rows: &str) -> String {
         match self {
-            Self::EmptyListing => "there is nothing under src-data/".to_owned(),
+            Self::EmptyListing if rows == USERS => "there is nothing under src-data/".to_owned(),
+            Self::EmptyListing => "there is nothing in the folders of the sources".to_owned(),
             Self::MassDeletion { gone, known } if gone == known => format!("all {} {rows} would be removed", grouped(known)),
             Self::MassDeletion { gone, known } => format!(
                 "{} of {} {rows} would be removed (limit: {GONE_PERCENT_MAX} % and {GONE_MAX})",

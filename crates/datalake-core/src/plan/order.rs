@@ -1,9 +1,14 @@
-//! The common order of a listing and of the recorded rows, so that both can be merged as streams.
+//! The common order of the listings and of the recorded rows, so that all can be merged as streams.
 //!
-//! Listings are in key order and the table is in the order of IDs, and these differ: `a-b.csv` < `a.csv`, but `a` < `a-b`. Both are
-//! therefore brought into the order of the last key that a row's sources can have, `src-data/{user_id}.png`. Every row between the first
-//! possible key of a row and that last one has an ID that begins with the row's ID. At most [`RowId::BYTES_MAX`] rows are therefore
+//! Listings are in key order and the table is in the order of IDs, and these differ: `a-b.csv` < `a.csv`, but `a` < `a-b`. All are
+//! therefore brought into the order of the last name that a row's sources can have in their folder, `{user_id}.png`. Every row between the
+//! first possible name of a row and that last one has an ID that begins with the row's ID. At most [`RowId::BYTES_MAX`] rows are therefore
 //! pending at any time, and memory does not grow with the number of sources.
+//!
+//! If several values identify a row, `a-b/1.csv` precedes all of `a/1.csv`, `a/2.csv` and so on, which come first in the table. The recorded rows of
+//! one first value are therefore pending at the same time.
+//!
+//! Sources and files in several folders are listed in as many streams, which are in the same order and are merged.
 
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
@@ -18,10 +23,20 @@ use crate::{
 /// One result of grouping a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListingEntry {
-    /// The sources of a row.
-    Row(RowSources),
+    /// The objects of a row in the folder.
+    Row(RowObjects),
     /// An object that is not a source.
     Ignored(SourceObject, IgnoreCode),
+}
+
+/// The listed objects of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowObjects {
+    /// The place in the common order: the last name that the row's objects can have.
+    last_name: String,
+    row_id: RowId,
+    csv: Option<SourceObject>,
+    files: Box<[Option<SourceObject>]>,
 }
 
 /// The store listed a key after a greater one, so nothing can be concluded from the listing.
@@ -36,18 +51,21 @@ pub struct OutOfOrder {
     pub previous: String,
 }
 
-/// Groups the objects of a listing by row, and returns the rows in the common order.
+/// Groups the objects of the listing of a folder by row, and returns the rows in the common order.
 #[derive(Debug)]
 pub struct SourceGrouper {
     dataset: Arc<Dataset>,
-    /// By the last key that the row's sources can have.
+    folder: Box<str>,
+    /// Whether all sources and files are in this folder.
+    is_only_folder: bool,
+    /// By the last name that the row's objects can have.
     pending: BTreeMap<String, PendingRow>,
     /// The key of the last source, to detect a listing that is out of order. Ignored objects are not checked, because names that are not UTF-8
     /// have no defined order.
     previous: Option<Box<str>>,
 }
 
-/// A row whose next source may still be listed.
+/// A row whose next object may still be listed.
 #[derive(Debug)]
 struct PendingRow {
     row_id: RowId,
@@ -56,21 +74,25 @@ struct PendingRow {
 }
 
 impl SourceGrouper {
-    /// Groups objects of this dataset.
-    pub fn new(dataset: Arc<Dataset>) -> Self {
+    /// Groups objects of this dataset in one of [`keys::source_folders`].
+    pub fn new(dataset: Arc<Dataset>, folder: &str) -> Self {
         Self {
+            is_only_folder: keys::source_folders(&dataset).len() == 1,
             dataset,
+            folder: folder.into(),
             pending: BTreeMap::new(),
             previous: None,
         }
     }
 
-    /// Adds the next object of the listing, and appends to `out` the entries that are complete.
+    /// Whether an object of the listing concerns this folder: neither the marker of a folder, nor an object that is listed with a folder within this one.
+    pub fn concerns(&self, key: &str) -> bool {
+        let is_listed_here = self.is_only_folder || keys::folder_of(&self.dataset, key) == Some(&*self.folder);
+        is_listed_here && !keys::is_folder_marker(&self.dataset, key)
+    }
+
+    /// Adds the next object of the listing that [concerns](Self::concerns) this folder, and appends to `out` the entries that are complete.
     pub fn push(&mut self, object: SourceObject, out: &mut Vec<ListingEntry>) -> Result<(), OutOfOrder> {
-        // The marker of the folder itself concerns no row.
-        if &*object.key == keys::SOURCES {
-            return Ok(());
-        }
         let source = match keys::parse_source(&self.dataset, &object.key) {
             Ok(source) => source,
             Err(code) => {
@@ -86,13 +108,15 @@ impl SourceGrouper {
                 previous: previous.into(),
             });
         }
+        let name = object.key.strip_prefix(&*self.folder).unwrap_or_default();
         while let Some(first) = self.pending.first_entry()
-            && first.key().as_str() < &*object.key
+            && first.key().as_str() < name
         {
-            first.remove().complete(out);
+            let (last_name, row) = first.remove_entry();
+            out.push(row.listed(last_name));
         }
-        let last_key = keys::last_source(&self.dataset, &source.row_id);
-        let pending = self.pending.entry(last_key).or_insert_with(|| PendingRow {
+        let last_name = keys::last_name(&self.dataset, &source.row_id);
+        let pending = self.pending.entry(last_name).or_insert_with(|| PendingRow {
             row_id: source.row_id,
             csv: None,
             files: self.dataset.files().iter().map(|_| None).collect(),
@@ -110,24 +134,44 @@ impl SourceGrouper {
 
     /// Appends the remaining entries to `out` after the end of the listing.
     pub fn finish(self, out: &mut Vec<ListingEntry>) {
-        for pending in self.pending.into_values() {
-            pending.complete(out);
-        }
+        out.extend(self.pending.into_iter().map(|(last_name, row)| row.listed(last_name)));
     }
 }
 
 impl PendingRow {
-    fn complete(self, out: &mut Vec<ListingEntry>) {
+    fn listed(self, last_name: String) -> ListingEntry {
+        ListingEntry::Row(RowObjects {
+            last_name,
+            row_id: self.row_id,
+            csv: self.csv,
+            files: self.files,
+        })
+    }
+}
+
+impl RowObjects {
+    /// Compares two rows in the common order.
+    pub fn compare(&self, other: &Self) -> Ordering {
+        self.last_name.cmp(&other.last_name)
+    }
+
+    /// Adds the objects of the same row in another folder.
+    pub fn merge(&mut self, other: Self) {
+        self.csv = self.csv.take().or(other.csv);
+        for (file, other) in self.files.iter_mut().zip(other.files) {
+            *file = file.take().or(other);
+        }
+    }
+
+    /// The sources of the row, or the files that have no CSV.
+    pub fn complete(self) -> Result<RowSources, impl Iterator<Item = SourceObject>> {
         match self.csv {
-            Some(csv) => out.push(ListingEntry::Row(RowSources {
+            Some(csv) => Ok(RowSources {
                 row_id: self.row_id,
                 csv,
                 files: self.files,
-            })),
-            None => {
-                let orphans = self.files.into_iter().flatten();
-                out.extend(orphans.map(|file| ListingEntry::Ignored(file, IgnoreCode::OrphanImage)));
-            }
+            }),
+            None => Err(self.files.into_iter().flatten()),
         }
     }
 }
@@ -136,7 +180,7 @@ impl PendingRow {
 #[derive(Debug)]
 pub struct KeyOrder {
     dataset: Arc<Dataset>,
-    /// By the last key that the row's sources can have.
+    /// By the last name that the row's sources can have.
     pending: BTreeMap<String, RecordedRow>,
 }
 
@@ -151,13 +195,13 @@ impl KeyOrder {
 
     /// Adds the next row in the byte order of IDs, and appends to `out` the rows that no later row can precede.
     pub fn push(&mut self, row: RecordedRow, out: &mut Vec<RecordedRow>) {
-        let first_key = keys::first_source_from(&self.dataset, &row.row_id);
+        let first_name = keys::first_name_from(&self.dataset, &row.row_id);
         while let Some(first) = self.pending.first_entry()
-            && *first.key() <= first_key
+            && *first.key() <= first_name
         {
             out.push(first.remove());
         }
-        self.pending.insert(keys::last_source(&self.dataset, &row.row_id), row);
+        self.pending.insert(keys::last_name(&self.dataset, &row.row_id), row);
     }
 
     /// Appends the remaining rows to `out` after the last one.
@@ -168,7 +212,7 @@ impl KeyOrder {
 
 /// Compares the next rows of two streams that are in the common order.
 pub fn compare_key_order(dataset: &Dataset, listed: &RowId, recorded: &RowId) -> Ordering {
-    keys::last_source(dataset, listed).cmp(&keys::last_source(dataset, recorded))
+    keys::last_name(dataset, listed).cmp(&keys::last_name(dataset, recorded))
 }
 
 #[cfg(test)]

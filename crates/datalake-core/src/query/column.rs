@@ -14,8 +14,18 @@ pub enum Column {
 }
 
 impl Column {
-    /// The column that identifies a row; it is the first one.
+    /// The first column, whose value identifies a row, alone or with those of the next columns.
     pub const KEY: Self = Self::Value(0);
+
+    /// Whether its values are a part of the ID of a row.
+    pub fn is_of_id(self, dataset: &Dataset) -> bool {
+        matches!(self, Self::Value(index) if index < dataset.id_columns())
+    }
+
+    /// Whether each of its values identifies a row.
+    pub fn is_whole_id(self, dataset: &Dataset) -> bool {
+        self == Self::KEY && dataset.id_columns() == 1
+    }
 
     /// Every column, in order.
     pub fn all(dataset: &Dataset) -> impl Iterator<Item = Self> + Clone + use<> {

@@ -153,10 +153,12 @@ pub struct Condition(Kind);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
-    /// On the value of one column. `depends_on_today` states whether the value depends on the day of the query.
+    /// On the value of one column. `depends_on_today` states whether the value depends on the day of the query, and `is_id` whether it is the text
+    /// of the ID.
     Column {
         column: Column,
         depends_on_today: bool,
+        is_id: bool,
         test: Test,
     },
     /// Whether there is a file, by its index in the dataset.
@@ -219,6 +221,7 @@ impl Condition {
         Self(Kind::Column {
             column,
             depends_on_today: column.depends_on_today(dataset),
+            is_id: column.is_whole_id(dataset) && column.column_type(dataset) == ColumnType::String,
             test,
         })
     }
@@ -273,7 +276,7 @@ impl Condition {
     pub fn on_user_id(&self) -> Option<(Comparison, &str)> {
         match &self.0 {
             Kind::Column {
-                column: Column::KEY,
+                is_id: true,
                 test: Test::Text(comparison, other),
                 ..
             } => Some((*comparison, other)),

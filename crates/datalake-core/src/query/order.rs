@@ -4,7 +4,7 @@ use std::cmp::{Ordering, Reverse};
 
 use crate::{
     calendar::Ages,
-    dataset::Dataset,
+    dataset::{ColumnType, Dataset},
     nearest::nearest,
     query::{column::Column, error::QueryError, search::Search},
     row::{Cell, RowView},
@@ -53,10 +53,12 @@ impl Order {
             keys.push((column, direction));
         }
         // IDs are unique, so columns after them have no effect.
-        if let Some(at) = keys.iter().position(|(column, _)| *column == Column::KEY) {
+        if let Some(at) = keys.iter().position(|(column, _)| column.is_whole_id(dataset)) {
             keys.truncate(at + 1);
         }
-        if keys == [(Column::KEY, Direction::Ascending)] {
+        // Rows of equal keys are in the order of IDs, which begin with the first value.
+        let is_by_text = Column::KEY.column_type(dataset) == ColumnType::String;
+        if is_by_text && keys == [(Column::KEY, Direction::Ascending)] {
             keys.clear();
         }
         Ok(Self {
@@ -133,10 +135,7 @@ fn by_column(column: Column, direction: Direction, left: &RowView<'_>, right: &R
 fn compare(left: Cell<'_>, right: Cell<'_>) -> Ordering {
     match (left, right) {
         (Cell::Value(left), Cell::Value(right)) => left.compare(right).unwrap_or(Ordering::Equal),
-        (Cell::Path(left), Cell::Path(right)) => {
-            let bytes = |parts: [&'_ str; 3]| parts.map(str::as_bytes).concat();
-            bytes(left).cmp(&bytes(right))
-        }
+        (Cell::Path(left), Cell::Path(right)) => left.concat().cmp(&right.concat()),
         (Cell::Value(_), Cell::Path(_)) | (Cell::Path(_), Cell::Value(_)) => Ordering::Equal,
     }
 }

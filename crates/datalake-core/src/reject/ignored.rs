@@ -2,7 +2,7 @@
 
 use super::{IgnoreCode, Reason};
 use crate::{
-    dataset::{Dataset, KeyPattern, KeyRole},
+    dataset::{Dataset, KeyPattern, KeyRole, Placeholder},
     keys::{self, NameDifference},
     row_id::RowId,
     text,
@@ -11,24 +11,33 @@ use crate::{
 /// Why the object of this key is ignored.
 pub(super) fn reason(dataset: &Dataset, code: IgnoreCode, key: &str) -> Reason {
     let entity = dataset.entity();
-    let name = key.strip_prefix(keys::SOURCES).unwrap_or(key);
+    let folder = keys::folder_of(dataset, key).unwrap_or_default();
+    let name = key.strip_prefix(folder).unwrap_or(key);
     let quoted = text::quoted(name);
+    let is_flat = dataset.key().depth_below_folder() == 0;
     match code {
-        IgnoreCode::BadId => bad_id(dataset, name),
+        IgnoreCode::BadId => bad_id(dataset, key, name),
         IgnoreCode::Shadowed => Reason::new(
             format!("the name {quoted} exists with its extension in lower case too, and that object is the source"),
             "one object per user and kind",
             "remove one of the two",
         ),
-        IgnoreCode::UnknownKind => unknown_kind(dataset, name),
+        IgnoreCode::UnknownKind => unknown_kind(dataset, folder, name),
         IgnoreCode::Temporary => Reason::new(
             format!("the name {quoted} is that of a temporary or sidecar file"),
             source_names(dataset),
             "remove the file if its program has ended; rename it if it is a source",
         ),
         IgnoreCode::Nested => Reason::new(
-            format!("{quoted} is in a folder below src-data/"),
-            "sources directly in src-data/",
+            format!(
+                "{quoted} is in a folder below {}",
+                if is_flat { folder } else { "those of the sources" }
+            ),
+            if is_flat {
+                format!("sources directly in {folder}")
+            } else {
+                source_names(dataset)
+            },
             "move the sources up; the processor does not read folders",
         ),
         IgnoreCode::NotAFile => Reason::new(
@@ -52,64 +61,74 @@ pub(super) fn reason(dataset: &Dataset, code: IgnoreCode, key: &str) -> Reason {
     }
 }
 
-/// The patterns of all objects of a dataset.
-fn patterns(dataset: &Dataset) -> impl Iterator<Item = &KeyPattern> {
-    [dataset.key()].into_iter().chain(dataset.files().iter().map(|file| &file.key))
-}
-
-/// The names of all objects of a dataset: `{user_id}.csv or {user_id}.png`.
+/// The names of all objects of a dataset: `{user_id}.csv or {user_id}.png`. If they are in several folders, with these.
 fn source_names(dataset: &Dataset) -> String {
-    let name = |pattern: &KeyPattern| {
-        let [_, _, end] = pattern.key_of_id("");
-        format!("{{{}}}{end}", dataset.columns()[0].name)
+    let template = match keys::source_folders(dataset).len() {
+        1 => KeyPattern::name_template,
+        _ => KeyPattern::template,
     };
-    patterns(dataset).map(name).collect::<Vec<_>>().join(" or ")
+    keys::patterns(dataset).map(template).collect::<Vec<_>>().join(" or ")
 }
 
 /// What follows the ID in the names of all objects, in each case if `in_each_case`.
 fn extensions(dataset: &Dataset, in_each_case: bool) -> Vec<String> {
-    let ends = patterns(dataset).flat_map(|pattern| {
-        let spellings = pattern.spellings("");
-        let ends = spellings.into_iter().take(if in_each_case { 2 } else { 1 });
-        ends.map(|key| key.strip_prefix(keys::SOURCES).unwrap_or_default().to_owned())
+    let ends = keys::patterns(dataset).flat_map(|pattern| {
+        let ends = pattern.ends().into_iter();
+        ends.take(if in_each_case { 2 } else { 1 })
     });
     ends.collect()
 }
 
-fn bad_id(dataset: &Dataset, name: &str) -> Reason {
-    let rule = dataset.key().declared_rule();
+fn bad_id(dataset: &Dataset, key: &str, name: &str) -> Reason {
+    let placeholders = dataset.key().placeholders();
+    let texts = keys::patterns(dataset).find_map(|pattern| pattern.texts(key));
+    let mut values = placeholders.iter().zip(texts.unwrap_or_default());
+    let (subject, value, rule, place) = match (placeholders, values.find(|(placeholder, value)| !placeholder.accepts(value))) {
+        ([_, _, ..], Some((placeholder, value))) => (
+            format!("the value of {}", placeholder.name),
+            value,
+            placeholder.declared(),
+            format!(" where the key has {{{}}}", placeholder.name),
+        ),
+        _ => {
+            let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+            let declared = placeholders.first().and_then(Placeholder::declared);
+            ("the ID".to_owned(), stem, declared, " before the extension".to_owned())
+        }
+    };
     let matching = rule.map_or(String::new(), |rule| format!(" that matches {}", text::quoted(rule)));
-    let expected = format!("an ID of 1 to 64 characters of A-Z a-z 0-9 . _ -{matching} before the extension");
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let what = if placeholders.len() > 1 { "a value" } else { "an ID" };
+    let expected = format!("{what} of 1 to 64 characters of A-Z a-z 0-9 . _ -{matching}{place}");
     let is_invalid = |character: &char| !character.is_ascii_alphanumeric() && !matches!(character, '.' | '_' | '-');
-    let found = match stem {
+    let quoted = text::quoted(value);
+    let found = match value {
+        "" if placeholders.len() > 1 => format!("{subject} is empty"),
         "" => "the name has nothing before its extension".to_owned(),
-        "." | ".." => format!("the ID would be {}, which names a folder", text::quoted(stem)),
-        _ if stem.contains(|character| is_invalid(&character)) => format!(
-            "the ID {} contains {}",
-            text::quoted(stem),
-            text::code_points(stem.chars().filter(is_invalid))
-        ),
-        _ if stem.len() > RowId::BYTES_MAX => format!("the ID {} has {} characters", text::quoted(stem), stem.len()),
-        _ => format!(
-            "the ID {} does not match {}",
-            text::quoted(stem),
-            text::quoted(rule.unwrap_or_default())
-        ),
+        "." | ".." => format!("{subject} would be {quoted}, which names a folder"),
+        _ if value.contains(|character| is_invalid(&character)) => {
+            let characters = text::code_points(value.chars().filter(is_invalid));
+            format!("{subject} {quoted} contains {characters}")
+        }
+        _ if value.len() > RowId::BYTES_MAX => format!("{subject} {quoted} has {} characters", value.len()),
+        _ => format!("{subject} {quoted} does not match {}", text::quoted(rule.unwrap_or_default())),
     };
     Reason::new(found, expected, "rename the object")
 }
 
-fn unknown_kind(dataset: &Dataset, name: &str) -> Reason {
+fn unknown_kind(dataset: &Dataset, folder: &str, name: &str) -> Reason {
     let quoted = text::quoted(name);
-    let Some(near) = keys::near_miss(dataset, name) else {
+    let Some(near) = keys::near_miss(dataset, folder, name) else {
+        let ends = extensions(dataset, true);
         let found = match name.rsplit_once('.') {
+            Some(_) if ends.iter().any(|end| name.ends_with(end.as_str())) => {
+                format!("the name {quoted} has other parts than those of sources")
+            }
             Some((_, extension)) => format!("the name {quoted} ends with {}", text::quoted(&format!(".{extension}"))),
             None => format!("the name {quoted} has no extension"),
         };
         return Reason::new(found, source_names(dataset), "rename the object if it is a source, else remove it");
     };
-    let target = near.key.strip_prefix(keys::SOURCES).unwrap_or(&near.key).to_owned();
+    let target = near.key.strip_prefix(folder).unwrap_or(&near.key).to_owned();
     match near.difference {
         NameDifference::Case => Reason::new(
             format!("the name {quoted} differs from {target} only in case"),

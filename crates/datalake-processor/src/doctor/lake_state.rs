@@ -80,7 +80,13 @@ fn of_declaration(error: RunError) -> Finding {
 pub(super) async fn drift(lake: &Lake, options: &RunOptions) -> Outcome {
     let plan = plan_of_listing(lake, options).await?;
     let declaration_drift = declaration_drift(&plan, options);
-    let steps = || plan.steps.iter().flat_map(|step| step.files.iter().chain([&step.csv])).flatten().copied();
+    let steps = || {
+        plan.steps
+            .iter()
+            .flat_map(|step| step.files.iter().chain([&step.csv]))
+            .flatten()
+            .copied()
+    };
     let number = |wanted| steps().filter(|action| *action == wanted).count();
     let (read, gone) = (number(PlannedAction::Read), number(PlannedAction::Remove));
     let listed = grouped(plan.listed);

@@ -36,7 +36,7 @@ pub fn examine<'a>(lake: &'a Lake, options: &'a RunOptions, on_check: &'a OnChec
 }
 
 async fn examine_or_cancel(lake: &Lake, options: &RunOptions, on_check: &OnCheck<'_>) -> Option<Vec<Check>> {
-    let probe = Probe::new(lake.bucket.as_ref());
+    let probe = Probe::new(lake.bucket.as_ref(), options.dataset.as_ref());
     let mut checks = Checks::new(on_check);
     let is_complete = tokio::select! {
         biased;

@@ -1,6 +1,5 @@
 //! Checks of what the credentials permit: list, read, write and delete.
 
-use datalake_core::keys;
 use datalake_store::{
     bucket::{ObjectKind, PutMode},
     error::StoreError,
@@ -20,9 +19,10 @@ const TEXT: &str = "datalake doctor";
 
 /// Lists the first source.
 pub(super) async fn list(probe: &Probe<'_>) -> Outcome {
-    Ok(match first_source(probe).await? {
-        Some(_) => "objects under src-data/ can be listed".to_owned(),
-        None => "the folder src-data/ can be listed and is empty".to_owned(),
+    let folder = probe.source_folder().await;
+    Ok(match first_source(probe, &folder).await? {
+        Some(_) => format!("objects under {folder} can be listed"),
+        None => format!("the folder {folder} can be listed and is empty"),
     })
 }
 
@@ -35,18 +35,19 @@ pub(super) async fn write(probe: &Probe<'_>) -> Outcome {
 /// Reads the first source if there is one, else the written object.
 pub(super) async fn read(probe: &Probe<'_>) -> Outcome {
     // A failure to list was reported.
-    let source = first_source(probe).await.ok().flatten();
+    let folder = probe.source_folder().await;
+    let source = first_source(probe, &folder).await.ok().flatten();
     let key = source.unwrap_or_else(|| probe.key(WRITTEN));
     match probe.bucket.get(&key, None, Some(0..1)).await {
-        Ok(_) if key.starts_with(keys::SOURCES) => Ok("objects under src-data/ can be read".to_owned()),
+        Ok(_) if key.starts_with(&folder) => Ok(format!("objects under {folder} can be read")),
         Ok(_) => Ok("objects under processed_data/ can be read".to_owned()),
         Err(error) => Err(error.into()),
     }
 }
 
 /// The key of the first source that is not empty.
-async fn first_source(probe: &Probe<'_>) -> Result<Option<String>, StoreError> {
-    let mut objects = probe.bucket.list(keys::SOURCES, None);
+async fn first_source(probe: &Probe<'_>, folder: &str) -> Result<Option<String>, StoreError> {
+    let mut objects = probe.bucket.list(folder, None);
     while let Some(object) = objects.try_next().await? {
         if object.kind == ObjectKind::Object && object.size > 0 {
             return Ok(Some(object.key));

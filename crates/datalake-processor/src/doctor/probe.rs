@@ -1,7 +1,9 @@
 //! The objects that the checks write, and their removal.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use datalake_core::keys;
+use datalake_core::{dataset::Dataset, keys};
 use datalake_store::{
     bucket::{Bucket, Etag, Metadata, ObjectMeta, PutMode},
     error::StoreError,
@@ -10,21 +12,32 @@ use datalake_store::{
 use futures_util::TryStreamExt;
 use jiff::SignedDuration;
 
+use crate::declaration::{self, OnConflict};
+
 /// Checks take seconds. Objects that are older were left by a process that was killed.
 const LEFTOVER_AGE_MIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// The objects of the checks of one process.
 pub(super) struct Probe<'a> {
     pub(super) bucket: &'a dyn Bucket,
+    /// The declaration that runs are given.
+    given: Option<&'a Arc<Dataset>>,
     unique: String,
 }
 
 impl<'a> Probe<'a> {
-    pub(super) fn new(bucket: &'a dyn Bucket) -> Self {
+    pub(super) fn new(bucket: &'a dyn Bucket, given: Option<&'a Arc<Dataset>>) -> Self {
         Self {
             bucket,
+            given,
             unique: unique_name().to_string(),
         }
+    }
+
+    /// The folder of the sources. That of the users if the declaration cannot be read, which is a check of its own.
+    pub(super) async fn source_folder(&self) -> String {
+        let declared = declaration::load_for_run(self.bucket, self.given, OnConflict::Override).await;
+        declared.map_or_else(|_| keys::SOURCES.to_owned(), |dataset| dataset.key().folder().to_owned())
     }
 
     /// The key of an object with this name.

@@ -95,9 +95,10 @@ pub(crate) fn rows_with_changes<'a>(
             CopyState::Unchanged | CopyState::UpToDate => matches!(read.csv, CsvRead::Gone) && is_linked(),
         }
     };
-    let is_changed = move |(read, states): &(&RowRead, &Box<[CopyState]>)| {
+    let changed = move |(read, states): (&'a RowRead, &'a [CopyState])| {
         let mut states = states.iter().enumerate();
-        states.any(|(index, state)| is_file_changed(read, index, *state))
+        let is_changed = states.any(|(index, state)| is_file_changed(read, index, *state));
+        is_changed.then(|| read.row_id.clone())
     };
-    reads.iter().zip(states).filter(is_changed).map(|(read, _)| read.row_id.clone())
+    reads.iter().zip(states.iter().map(AsRef::as_ref)).filter_map(changed)
 }

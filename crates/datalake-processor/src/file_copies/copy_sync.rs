@@ -89,11 +89,10 @@ impl<'a> CopySync<'a> {
             self.intents.record(self.bucket(), changed).await?;
         }
         // No other run removes copies before the first version exists, so these copies need no check after the commit.
-        let is_first_copy = |(_, states): &(&RowRead, &Box<[CopyState]>)| base.is_none() && states.contains(&CopyState::New);
         self.first_copies = reads
             .iter()
             .zip(&states)
-            .filter(is_first_copy)
+            .filter(|(_, states)| base.is_none() && states.contains(&CopyState::New))
             .map(|(read, _)| read.row_id.clone())
             .collect();
         copy_new::copy_new(self.bucket(), self.dataset, reads, &states, progress).await

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use datalake_core::{
-    count::count,
-    dataset::Dataset,
-    keys,
-};
+use datalake_core::{count::count, dataset::Dataset, keys};
 use datalake_store::{
     bucket::{Fenced, ObjectMeta},
     error::StoreError,

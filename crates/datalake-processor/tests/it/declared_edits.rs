@@ -10,7 +10,16 @@ use proptest::prelude::*;
 
 use crate::lake::{TestLake, png};
 
-const IDS: [&str; 4] = ["1", "0001", "a.b", "Z"];
+/// The names of sources in their folder, without extension: each has the values of some of the keys.
+const NAMES: [&str; 8] = ["1", "0001", "a.b", "a", "a/1", "a/0-1", "a-b/1", "a.b/2026-02-28"];
+/// The keys, without folder and extension, and the types of their columns.
+const KEYS: [(&str, &str); 5] = [
+    ("{id}", ""),
+    ("{id}", "id = 'integer'\n"),
+    ("{group}/{id}", ""),
+    ("{group}/{id}", "id = 'date'\n"),
+    ("{group}/{id:[0-9]+}", "id = 'integer'\n"),
+];
 const TYPES: [&str; 8] = ["string", "integer", "number", "boolean", "date", "datetime", "epoch_ms", "epoch_s"];
 /// Each is valid for some of the types.
 const VALUES: [&str; 8] = ["1", "-7", "2.50", "true", "2026-02-28", "2026-02-28T12:00:00.5+01:00", "", "text"];
@@ -18,23 +27,32 @@ const VALUES: [&str; 8] = ["1", "-7", "2.50", "true", "2026-02-28", "2026-02-28T
 /// The extensions and types of the files that a declaration can have.
 const FILES: [(&str, &str); 3] = [("png", "image/png"), ("pdf", "application/pdf"), ("gif", "image/gif")];
 
-/// The types of the columns, and whether each has a value in every row; the files, and whether each is copied.
+/// The key; the types of the columns, and whether each has a value in every row; the files, and whether each is in a folder of its own and is copied.
 #[derive(Clone, Debug)]
 struct Declaration {
+    key: (&'static str, &'static str),
     columns: Vec<(&'static str, bool)>,
-    files: Vec<((&'static str, &'static str), bool)>,
+    files: Vec<((&'static str, &'static str), [bool; 2])>,
 }
 
 impl Declaration {
     fn text(&self) -> String {
-        let mut text = "source.key = 'src-data/{id}.csv'\n[columns]\n".to_owned();
+        let (key, types) = self.key;
+        // Files have the placeholders without their rules.
+        let path = key.replace(":[0-9]+", "");
+        let mut text = format!("source.key = 'src-data/{key}.csv'\n[columns]\n{types}");
         for (index, (column_type, required)) in self.columns.iter().enumerate() {
             writeln!(text, "c{index} = {{ type = '{column_type}', required = {required} }}").unwrap();
         }
-        for ((extension, media_type), is_copied) in &self.files {
-            writeln!(text, "[files.{extension}]\nkey = 'src-data/{{id}}.{extension}'\ntypes = ['{media_type}']").unwrap();
+        for ((extension, media_type), [is_apart, is_copied]) in &self.files {
+            let folder = if *is_apart { "files/" } else { "src-data/" };
+            writeln!(
+                text,
+                "[files.{extension}]\nkey = '{folder}{path}.{extension}'\ntypes = ['{media_type}']"
+            )
+            .unwrap();
             if *is_copied {
-                writeln!(text, "copy_to = 'processed_data/copies/{{id}}.{extension}'").unwrap();
+                writeln!(text, "copy_to = 'processed_data/copies/{folder}{path}.{extension}'").unwrap();
             }
         }
         if let Some(((extension, _), _)) = self.files.last() {
@@ -47,25 +65,27 @@ impl Declaration {
 fn declaration() -> impl Strategy<Value = Declaration> {
     let column = (prop::sample::select(&TYPES[..]), prop::bool::weighted(0.3));
     let files = prop::sample::subsequence(&FILES[..], 0..=FILES.len()).prop_shuffle();
-    let copied = any::<[bool; FILES.len()]>();
-    (prop::collection::vec(column, 1..=3), files, copied).prop_map(|(columns, files, copied)| Declaration {
+    let places = any::<[[bool; 2]; FILES.len()]>();
+    let key = prop::sample::select(&KEYS[..]);
+    (key, prop::collection::vec(column, 1..=3), files, places).prop_map(|(key, columns, files, places)| Declaration {
+        key,
         columns,
-        files: files.into_iter().zip(copied).collect(),
+        files: files.into_iter().zip(places).collect(),
     })
 }
 
 #[derive(Clone, Debug)]
 enum Edit {
-    Source { id: &'static str, values: Vec<&'static str> },
-    File { name: String, bytes: Vec<u8> },
-    Remove { name: String },
+    Source { name: &'static str, values: Vec<&'static str> },
+    File { key: String, bytes: Vec<u8> },
+    Remove { key: String },
     Declare(Declaration),
 }
 
 /// The bytes of a file, which are often those of its type.
 fn content(extension: &str, text: &str) -> Vec<u8> {
     match (extension, text) {
-        ("png", _) => png(text).into(),
+        ("png", _) => png(text),
         ("pdf", "a" | "b") => format!("%PDF-1.7 {text}").into(),
         ("gif", "a" | "b") => format!("GIF89a {text}").into(),
         _ => text.into(),
@@ -74,34 +94,36 @@ fn content(extension: &str, text: &str) -> Vec<u8> {
 
 fn edit() -> impl Strategy<Value = Edit> {
     let extension = || prop::sample::select(&FILES[..]).prop_map(|(extension, _)| extension);
-    let file = |(id, extension, text): (&str, &str, String)| Edit::File {
-        name: format!("{id}.{extension}"),
+    let file = |(folder, name, extension, text): (&str, &str, &str, String)| Edit::File {
+        key: format!("{folder}{name}.{extension}"),
         bytes: content(extension, &text),
     };
     let removed = prop_oneof![Just("csv"), extension()];
-    let id = || prop::sample::select(&IDS[..]);
+    let name = || prop::sample::select(&NAMES[..]);
+    let folder = || prop::sample::select(&["src-data/", "files/"][..]);
     let values = prop::collection::vec(prop::sample::select(&VALUES[..]), 3);
     prop_oneof![
-        6 => (id(), values).prop_map(|(id, values)| Edit::Source { id, values }),
-        4 => (id(), extension(), "[a-c]").prop_map(file),
-        2 => (id(), removed).prop_map(|(id, extension)| Edit::Remove { name: format!("{id}.{extension}") }),
+        6 => (name(), values).prop_map(|(name, values)| Edit::Source { name, values }),
+        6 => (folder(), name(), extension(), "[a-c]").prop_map(file),
+        2 => (folder(), name(), removed).prop_map(|(folder, name, extension)| Edit::Remove { key: format!("{folder}{name}.{extension}") }),
         1 => declaration().prop_map(Edit::Declare),
     ]
 }
 
 async fn declare(lake: &TestLake, declaration: &Declaration) {
+    put(lake, keys::DECLARATION, declaration.text().into_bytes()).await;
+}
+
+async fn put(lake: &TestLake, key: &str, bytes: Vec<u8>) {
     let (bucket, metadata) = (lake.bucket(), Metadata::new());
-    bucket
-        .put(keys::DECLARATION, declaration.text().into(), PutMode::Replace, &metadata)
-        .await
-        .unwrap();
+    bucket.put(key, bytes.into(), PutMode::Replace, &metadata).await.unwrap();
 }
 
 async fn apply(lake: &TestLake, edit: &Edit) {
     match edit {
-        Edit::Source { id, values } => lake.put(&format!("{id}.csv"), format!("c0,c1,c2\n{}\n", values.join(","))).await,
-        Edit::File { name, bytes } => lake.put(name, bytes.clone()).await,
-        Edit::Remove { name } => lake.remove(name).await,
+        Edit::Source { name, values } => lake.put(&format!("{name}.csv"), format!("c0,c1,c2\n{}\n", values.join(","))).await,
+        Edit::File { key, bytes } => put(lake, key, bytes.clone()).await,
+        Edit::Remove { key } => lake.bucket().delete(key, None).await.unwrap(),
         Edit::Declare(declaration) => declare(lake, declaration).await,
     }
 }
@@ -113,7 +135,7 @@ async fn rebuilt(lake: &TestLake) -> TestLake {
         .objects("")
         .await
         .into_iter()
-        .filter(|(key, _)| key.starts_with(keys::SOURCES) || key == keys::DECLARATION);
+        .filter(|(key, _)| !key.starts_with(keys::PUBLISHED));
     for (key, bytes) in sources {
         other.bucket().put(&key, bytes, PutMode::Replace, &Metadata::new()).await.unwrap();
     }
@@ -127,10 +149,13 @@ async fn accepted(lake: &TestLake) -> Vec<String> {
     let rejected: BTreeSet<_> = rejects
         .iter()
         .filter_map(|reject| reject.split_once(' ')?.0.rsplit_once('.'))
-        .map(|(id, _)| id)
+        .map(|(name, _)| name.trim_start_matches("files/"))
         .collect();
     let output = lake.output().await;
-    let is_accepted = |line: &&str| !rejected.contains(line.split(',').next().unwrap());
+    let header = output.lines().next().unwrap_or_default();
+    let values = header.split(',').take_while(|column| *column != "c0").count();
+    let name = |line: &str| line.split(',').take(values).collect::<Vec<_>>().join("/");
+    let is_accepted = |line: &&str| !rejected.contains(name(line).as_str());
     output.lines().filter(is_accepted).map(str::to_owned).collect()
 }
 
@@ -145,7 +170,7 @@ async fn check_copies(lake: &TestLake) {
     let output = accepted(lake).await;
     let links = output.iter().flat_map(|line| line.split(','));
     for link in links.filter(|link| link.starts_with(keys::PUBLISHED)) {
-        let source = link.replace("processed_data/copies/", keys::SOURCES);
+        let source = link.replace("processed_data/copies/", "");
         assert!(objects.contains_key(link) && objects.get(link) == objects.get(&source), "{link}");
     }
 }
@@ -153,14 +178,15 @@ async fn check_copies(lake: &TestLake) {
 async fn check(first: &Declaration, steps: &[Vec<Edit>]) {
     let lake = TestLake::new();
     declare(&lake, first).await;
-    lake.put("1.csv", "c0,c1,c2\n1,1,1\n").await;
     for edits in steps {
         for edit in edits {
             apply(&lake, edit).await;
         }
         let sources = lake.objects(keys::SOURCES).await;
-        if !sources.keys().any(|key| key.contains(".csv")) {
-            lake.put("1.csv", "c0,c1,c2\n1,1,1\n").await;
+        for name in ["1.csv", "a/1.csv", "a.b/2026-02-28.csv"] {
+            if !sources.contains_key(&keys::source(name)) {
+                lake.put(name, "c0,c1,c2\n1,1,1\n").await;
+            }
         }
         lake.run().await;
         check_copies(&lake).await;

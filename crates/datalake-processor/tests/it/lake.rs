@@ -168,7 +168,7 @@ impl TestLake {
     pub(crate) async fn rejects(&self) -> Vec<String> {
         let table = self.table();
         let version = table.latest().await.unwrap().expect("there is a table");
-        let name = |key: &str| key[keys::SOURCES.len()..].to_owned();
+        let name = |key: &str| key.strip_prefix(keys::SOURCES).unwrap_or(key).to_owned();
         table
             .rejects(&version)
             .await

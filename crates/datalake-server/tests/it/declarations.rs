@@ -34,11 +34,11 @@ key = "src-data/{plant_id}.pdf"
 types = ["application/pdf"]
 "#;
 
-fn dataset(text: &str) -> Arc<Dataset> {
+pub(crate) fn dataset(text: &str) -> Arc<Dataset> {
     Arc::new(Dataset::parse(text).unwrap())
 }
 
-fn put(id: &str, values: Vec<Value>, has_scan: bool) -> Edit {
+pub(crate) fn put(id: &str, values: Vec<Value>, has_scan: bool) -> Edit {
     let source = |etag: &str| Provenance {
         etag: etag.into(),
         size: 1,
@@ -66,7 +66,7 @@ fn plants() -> Vec<Edit> {
 }
 
 impl Lake {
-    async fn commit_plants(&self, text: &str, version: u64, edits: Vec<Edit>, rejects: &[ExcludedSource]) {
+    pub(crate) async fn commit_plants(&self, text: &str, version: u64, edits: Vec<Edit>, rejects: &[ExcludedSource]) {
         let run = format!("run-{version}");
         self.commit_of(&dataset(text), &run, hour(version), edits, rejects).await;
         self.watch.refresh_now().await;
@@ -154,7 +154,7 @@ async fn versions_with_the_same_columns_have_changes() {
 }
 
 #[track_caller]
-fn check_missing(answer: &Answer, kind: &str, title: &str, detail: &str) {
+pub(crate) fn check_missing(answer: &Answer, kind: &str, title: &str, detail: &str) {
     assert_problem(answer, 404, kind);
     let document = answer.json();
     assert_eq!((&document["title"], &document["detail"]), (&json!(title), &json!(detail)));

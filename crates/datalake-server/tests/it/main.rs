@@ -16,6 +16,7 @@ mod fixture;
 mod freshness;
 mod html;
 mod http_semantics;
+mod ids_of_several_values;
 mod kubernetes;
 mod kubernetes_fixture;
 mod kubernetes_reads;

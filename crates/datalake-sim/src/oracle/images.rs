@@ -20,8 +20,8 @@ thread_local! {
 
 /// The folder of the copies.
 pub(super) fn copies() -> &'static str {
-    let [folder, ..] = Dataset::users().files()[0].path("");
-    folder
+    let copy_to = Dataset::users().files()[0].copy_to.as_ref();
+    copy_to.map_or("", |pattern| pattern.folder())
 }
 
 /// The key of the copy of a user's image.

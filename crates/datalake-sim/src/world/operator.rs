@@ -9,9 +9,9 @@ use datalake_table::table::Table;
 use futures_util::FutureExt;
 
 use crate::{
-    oracle::copy_of,
     fingerprints::Fingerprints,
     oracle::Oracle,
+    oracle::copy_of,
     world::{SETTINGS, World},
 };
 

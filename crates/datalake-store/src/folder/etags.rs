@@ -64,7 +64,7 @@ pub(super) fn etag_of_written(key: &str, written: &FileMetadata, now: &FileMetad
 }
 
 fn named(key: &str, content: &str, now: &FileMetadata) -> Etag {
-    match key.starts_with(keys::SOURCES) {
+    match keys::may_be_source(key) {
         true => Etag::new(&format!("{content}-{}", change_name(now))),
         false => Etag::new(content),
     }

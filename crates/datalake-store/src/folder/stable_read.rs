@@ -65,7 +65,7 @@ pub(super) fn read_stable(
         if !is_whole || etags::etag_of(key, &described) != meta.etag {
             continue;
         }
-        if key.starts_with(keys::SOURCES) && etags::may_be_written(&described) {
+        if keys::may_be_source(key) && etags::may_be_written(&described) {
             thread::sleep(WRITER_PAUSE);
             if etags::etag_of(key, &file.metadata().map_err(failed)?) != meta.etag {
                 break;
@@ -73,7 +73,7 @@ pub(super) fn read_stable(
         }
         return Ok((meta, bytes.into()));
     }
-    if key.starts_with(keys::SOURCES) {
+    if keys::may_be_source(key) {
         return Err(StoreError::Conflict { key: key.to_owned() });
     }
     Err(StoreError::Unavailable {

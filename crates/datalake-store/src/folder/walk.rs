@@ -102,7 +102,7 @@ impl Walk<'_> {
             };
             match self.enter(&folder, &mut steps) {
                 // An error of one folder below the sources must not stop the listing.
-                Err(error) if is_source(&folder.key) => match folder.below {
+                Err(error) if keys::may_be_source(&folder.key) => match folder.below {
                     Some(metadata) if self.is_listed(&folder.key) => self.found.push(other_meta(folder.key, &metadata)),
                     Some(_) => {}
                     None => return Err(error),
@@ -148,7 +148,7 @@ impl Walk<'_> {
                     })));
                 }
                 Entry::File(metadata) if may_be_object => self.found.extend(object_meta(key, &metadata)),
-                Entry::Other(metadata) if may_be_object && is_source(&key) => self.found.push(other_meta(key, &metadata)),
+                Entry::Other(metadata) if may_be_object && keys::may_be_source(&key) => self.found.push(other_meta(key, &metadata)),
                 Entry::File(_) | Entry::Other(_) | Entry::Gone => {}
             }
         }
@@ -205,10 +205,6 @@ enum Entry {
     /// Neither a file nor a folder, or a link to neither.
     Other(FileMetadata),
     Gone,
-}
-
-fn is_source(key: &str) -> bool {
-    key.starts_with(keys::SOURCES)
 }
 
 /// The device and the inode. The real path would take a call for each of its parts, of which an unusual folder can have thousands.

@@ -364,7 +364,7 @@ fn add(file: &StagedFile, now_ms: i64) -> Result<Add, serde_json::Error> {
         modification_time: now_ms,
         data_change: true,
         stats: Some(serde_json::to_string(&file.stats)?),
-        tags: None,
+        tags: file.tags.clone(),
         deletion_vector: None,
     })
 }

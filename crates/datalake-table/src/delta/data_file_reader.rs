@@ -74,8 +74,8 @@ fn ordered<T>(
             return Err(TableError::corrupt(
                 key,
                 format!(
-                    "column {} contains a value twice, in this file or in overlapping files",
-                    schema.id()
+                    "{} contains a value twice, in this file or in overlapping files",
+                    schema.id_in_sentence()
                 ),
             ));
         }
@@ -106,8 +106,8 @@ pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, row_ids
                 return Err(TableError::corrupt(
                     file.key(),
                     format!(
-                        "column {} contains {}, which also has a row in another file",
-                        version.0.schema.id(),
+                        "{} contains {}, which also has a row in another file",
+                        version.0.schema.id_in_sentence(),
                         other.row_id
                     ),
                 ));

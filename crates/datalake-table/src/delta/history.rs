@@ -15,6 +15,7 @@ use crate::{
         actions::Action,
         checkpoint,
         data_file::percent_decoded,
+        id_bounds::RowsAndBounds,
         load,
         log::{self, Listing},
         parquet_rows, replay,
@@ -245,8 +246,7 @@ impl Candidates {
             if let Some(add) = &action.add {
                 replay::check_add(key, add)?;
                 // A file without statistics may contain any row.
-                let may_contain = replay::bounds(add, self.schema.id())
-                    .is_none_or(|(rows, least, greatest)| rows > 0 && *least <= *row_id.as_str() && *row_id.as_str() <= *greatest);
+                let may_contain = RowsAndBounds::of(add, &self.schema).is_none_or(|found| found.may_contain(row_id.as_str()));
                 let path = percent_decoded(&add.path);
                 if may_contain && !self.files.contains(&path) {
                     Arc::make_mut(&mut self.files).insert(path);

@@ -259,11 +259,11 @@ async fn load_planned(bucket: &Arc<dyn Bucket>, listing: &Listing, plan: &LoadPl
 
 /// Reads the bounds of files that other engines added without statistics, and completes the version.
 async fn finish(bucket: &Arc<dyn Bucket>, mut replay: Replay, number: u64, digest: Digest) -> Result<Version, TableError> {
-    for path in replay.files_without_stats() {
+    for path in replay.files_without_bounds() {
         let object = bucket.get(&keys::table_file(&path), None, None).await?;
         let Some(schema) = replay.schema().cloned() else { break };
-        let stats = decode(object, move |key, bytes| parquet_rows::stats_of_file(&schema, key, bytes)).await?;
-        replay.set_file_stats(&path, &stats);
+        let found = decode(object, move |key, bytes| parquet_rows::rows_and_bounds(&schema, key, bytes)).await?;
+        replay.set_file_bounds(&path, &found);
     }
     replay.finish(number, digest).map(|state: State| Version(Arc::new(state)))
 }

@@ -18,6 +18,7 @@ pub(crate) mod data_file_reader;
 pub(crate) mod decode;
 pub mod edit;
 pub mod history;
+mod id_bounds;
 pub mod load;
 pub(crate) mod log;
 pub(crate) mod parquet_columns;

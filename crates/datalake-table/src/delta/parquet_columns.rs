@@ -1,6 +1,6 @@
 //! Columns of Parquet files: encoded from values, and decoded to typed columns. All functions are pure and CPU-bound, and run on blocking threads.
 
-use std::io::Cursor;
+use std::{borrow::Cow, io::Cursor};
 
 use bytes::Bytes;
 use datalake_core::{
@@ -18,7 +18,7 @@ use polars::prelude::{
 use crate::{
     delta::{
         parquet_writer::parquet_writer,
-        schema::{Column, ColumnType},
+        schema::{Column, ColumnType, TableSchema},
     },
     error::TableError,
 };
@@ -196,15 +196,15 @@ impl<'a> Columns<'a> {
         values.get(row).ok_or_else(|| self.invalid(name, "contains a null"))
     }
 
-    /// The values of a string column. A null is an error.
-    pub(crate) fn all_strings<'n>(
-        &self,
-        name: &'n str,
-    ) -> Result<impl ExactSizeIterator<Item = Result<&'a str, TableError>> + use<'a, 'n>, TableError> {
-        let (columns, values) = (*self, self.strings(name)?);
-        Ok(values
-            .iter()
-            .map(move |value| value.ok_or_else(|| columns.invalid(name, "contains a null"))))
+    /// The IDs of the rows.
+    pub(crate) fn ids(&self, schema: &'a TableSchema) -> Result<Ids<'a>, TableError> {
+        let columns = schema.ids().iter().zip(schema.dataset().columns());
+        let values = columns.map(|(id, column)| self.values(&id.name, column));
+        Ok(Ids {
+            columns: *self,
+            schema,
+            values: values.collect::<Result<_, TableError>>()?,
+        })
     }
 
     /// The values of a column of a dataset.
@@ -226,16 +226,60 @@ impl<'a> Columns<'a> {
         })
     }
 
-    pub(crate) fn row_id(&self, ids: &'a StringChunked, row: usize, name: &str) -> Result<RowId, TableError> {
-        RowId::parse(self.string(ids, row, name)?).map_err(|_| self.invalid(name, "contains an invalid ID"))
-    }
-
     pub(crate) fn invalid(&self, name: &str, what: &str) -> TableError {
         TableError::corrupt(self.key, format!("column {name} {what}"))
     }
 
     fn wrong_type(&self, name: &str, error: PolarsError) -> TableError {
         TableError::undecodable(self.key, format!("column {name} has another type than in the table"), error)
+    }
+}
+
+/// The columns of one file that identify its rows.
+#[derive(Clone)]
+pub(crate) struct Ids<'a> {
+    columns: Columns<'a>,
+    schema: &'a TableSchema,
+    values: Box<[ValueColumn<'a>]>,
+}
+
+impl<'a> Ids<'a> {
+    /// The text of the ID of a row. A null is an error.
+    pub(crate) fn text(&self, row: usize) -> Result<Cow<'a, str>, TableError> {
+        let text_of = |values: &ValueColumn<'a>| match values.get(row)? {
+            Some(ValueRef::Text(text)) => Ok(Cow::Borrowed(text)),
+            // Placeholders are required.
+            value => Ok::<_, TableError>(value.map_or(Cow::Borrowed(""), |value| values.column.key_text(value).into())),
+        };
+        let [first, others @ ..] = &*self.values else {
+            return Ok(Cow::Borrowed(""));
+        };
+        let mut text = text_of(first)?;
+        for values in others {
+            let value = text_of(values)?;
+            let text = text.to_mut();
+            text.push(RowId::SEPARATOR);
+            text.push_str(&value);
+        }
+        Ok(text)
+    }
+
+    /// The texts of all IDs.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = Result<Cow<'a, str>, TableError>> {
+        (0..self.columns.frame.height()).map(|row| self.text(row))
+    }
+
+    /// The ID of a row.
+    pub(crate) fn row_id(&self, row: usize) -> Result<RowId, TableError> {
+        let row_id = RowId::parse(&self.text(row)?).ok();
+        // A value of another engine could contain the separator.
+        let row_id = row_id.filter(|row_id| row_id.values().count() == self.values.len());
+        row_id.ok_or_else(|| self.invalid("an invalid ID"))
+    }
+
+    /// An error about all columns.
+    pub(crate) fn invalid(&self, what: &str) -> TableError {
+        TableError::corrupt(self.columns.key, format!("{} contains {what}", self.schema.id_in_sentence()))
     }
 }
 

@@ -1,20 +1,24 @@
 //! Encodes and decodes rows as Parquet. All functions are pure and CPU-bound, and run on blocking threads.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use datalake_core::{
     calendar::Day,
+    count::count,
     dataset::{Value, ValueRef},
     row::{Provenance, Row},
     run::RunId,
 };
 use datalake_store::simulation;
 use jiff::Timestamp;
-use polars::prelude::{Column as PolarsColumn, DataFrame, Int64Chunked, StringChunked};
+use polars::prelude::{Column as PolarsColumn, DataFrame, IdxCa, IdxSize, Int64Chunked, StringChunked};
 use serde_json::{Value as Json, json};
 
 use crate::{
     delta::{
-        actions::{Bounds, Stats},
+        actions::{Bounds, Stats, TextMap},
+        id_bounds::{self, RowsAndBounds},
         parquet_columns::{self, Columns, RequestedColumn, long_column, string_column, timestamp_column, value_column},
         recorded_sources::RecordedSources,
         schema::{Column, ColumnType, ObjectColumns, RUN_ID, TableSchema},
@@ -27,6 +31,7 @@ use crate::{
 pub(crate) struct Encoded {
     pub(crate) bytes: Bytes,
     pub(crate) stats: Stats,
+    pub(crate) tags: Option<TextMap>,
 }
 
 /// Encodes rows as one Parquet file. `rows` are sorted and not empty. Equal rows give equal bytes.
@@ -35,9 +40,13 @@ pub(crate) fn encode(schema: &TableSchema, rows: &[Row]) -> Result<Encoded, Tabl
 }
 
 fn encode_now(schema: &TableSchema, rows: &[Row]) -> Result<Encoded, TableError> {
-    let mut columns = vec![string_column(schema.id(), rows.iter().map(|row| Some(row.row_id.as_str())))];
-    for (index, column) in schema.columns().iter().enumerate().take(schema.dataset().columns().len()).skip(1) {
-        columns.push(value_column(column, rows.iter().map(|row| row.values[index - 1].as_ref())));
+    let dataset = schema.dataset();
+    let mut columns = Vec::with_capacity(schema.columns().len());
+    for (index, column) in schema.columns().iter().enumerate().take(dataset.columns().len()) {
+        columns.push(match dataset.stored_index(index) {
+            Some(stored) => value_column(column, rows.iter().map(|row| row.values[stored].as_ref())),
+            None => string_column(&column.name, rows.iter().map(|row| row.row_id.values().nth(index))),
+        });
     }
     for (file, file_column) in schema.dataset().files().iter().enumerate() {
         let path = |row: &Row| row.files[file].is_some().then(|| file_column.path(row.row_id.as_str()).concat());
@@ -54,6 +63,7 @@ fn encode_now(schema: &TableSchema, rows: &[Row]) -> Result<Encoded, TableError>
     Ok(Encoded {
         bytes: parquet_columns::write(columns)?,
         stats: stats(schema, rows),
+        tags: id_bounds::tags(schema, rows),
     })
 }
 
@@ -73,7 +83,7 @@ fn signed(size: u64) -> i64 {
 
 fn stats(schema: &TableSchema, rows: &[Row]) -> Stats {
     let bounds = |is_least: bool| {
-        let of_column = |index: usize| Some((schema.value(index).to_owned(), bound(rows, index, is_least)?));
+        let of_column = |index: usize| Some((schema.value(index).to_owned(), bound(schema, rows, index, is_least)?));
         Bounds(schema.bounded().filter_map(of_column).collect())
     };
     let dataset = schema.dataset();
@@ -81,8 +91,7 @@ fn stats(schema: &TableSchema, rows: &[Row]) -> Stats {
     let nulls_of_value = |index: usize| rows.iter().filter(|row| row.values[index].is_none()).count();
     let nulls_of_file = |file: usize| rows.iter().filter(|row| row.files[file].is_none()).count();
     let nulls = |index: usize| match index {
-        0 => 0,
-        _ if index < values => nulls_of_value(index - 1),
+        _ if index < values => dataset.stored_index(index).map_or(0, nulls_of_value),
         _ if index < values + files => nulls_of_file(index - values),
         // The provenance of the source, that of each file, and the run.
         _ => (index - values - files)
@@ -102,12 +111,12 @@ fn stats(schema: &TableSchema, rows: &[Row]) -> Stats {
 }
 
 /// The minimum or the maximum of a column, as statistics contain it. None without a value.
-fn bound(rows: &[Row], index: usize, is_least: bool) -> Option<Json> {
-    let Some(index) = index.checked_sub(1) else {
-        let row = if is_least { rows.first() } else { rows.last() };
-        return row.map(|row| json!(row.row_id.as_str()));
+fn bound(schema: &TableSchema, rows: &[Row], index: usize, is_least: bool) -> Option<Json> {
+    let Some(stored) = schema.dataset().stored_index(index) else {
+        let texts = rows.iter().filter_map(|row| row.row_id.values().nth(index));
+        return if is_least { texts.min() } else { texts.max() }.map(|text| json!(text));
     };
-    let values = rows.iter().filter_map(|row| row.values[index].as_ref().map(Value::as_ref));
+    let values = rows.iter().filter_map(|row| row.values[stored].as_ref().map(Value::as_ref));
     let extreme = values.reduce(|extreme, value| {
         let is_before = value
             .compare(extreme)
@@ -170,10 +179,10 @@ fn wanted(columns: &[Column]) -> Vec<RequestedColumn<'_>> {
 pub(crate) fn rows(schema: &TableSchema, key: &str, bytes: Bytes) -> Result<Vec<Row>, TableError> {
     let frame = parquet_columns::read(key, bytes, &wanted(schema.columns()))?;
     let columns = Columns { key, frame: &frame };
-    let (ids, run_ids) = (columns.strings(schema.id())?, columns.strings(RUN_ID)?);
+    let (ids, run_ids) = (columns.ids(schema)?, columns.strings(RUN_ID)?);
     let dataset = schema.dataset();
-    let values = dataset.columns().iter().enumerate().skip(1);
-    let values = values
+    let values = dataset
+        .stored_columns()
         .map(|(index, column)| columns.values(schema.value(index), column))
         .collect::<Result<Vec<_>, _>>()?;
     let object = |names: ObjectColumns<'_>| columns.longs(names.modified);
@@ -199,7 +208,7 @@ pub(crate) fn rows(schema: &TableSchema, key: &str, bytes: Bytes) -> Result<Vec<
                 paths.get(row).map(|_| objects.provenance(times, row)).transpose()
             };
             Ok(Row {
-                row_id: columns.row_id(ids, row, schema.id())?,
+                row_id: ids.row_id(row)?,
                 values: values.iter().map(value).collect::<Result<_, _>>()?,
                 csv: source.0.provenance(source.1, row)?,
                 files: files.iter().map(file).collect::<Result<_, TableError>>()?,
@@ -217,10 +226,10 @@ pub(crate) fn recorded_sources(schema: &TableSchema, key: &str, bytes: Bytes) ->
             .chain((0..schema.dataset().files().len()).map(|file| schema.file(file)))
     };
     let versions = objects().flat_map(|names| [(names.etag, Some(ColumnType::String)), (names.size, Some(ColumnType::Long))]);
-    let wanted: Vec<_> = [(schema.id(), Some(ColumnType::String))].into_iter().chain(versions).collect();
+    let wanted: Vec<_> = wanted(schema.ids()).into_iter().chain(versions).collect();
     let frame = parquet_columns::read(key, bytes, &wanted)?;
     let columns = Columns { key, frame: &frame };
-    let ids = columns.strings(schema.id())?;
+    let ids = columns.ids(schema)?;
     let objects = objects().map(|names| Objects::new(columns, names)).collect::<Result<Vec<_>, _>>()?;
     let owned = |(etag, size): (&str, u64)| (Box::from(etag), size);
     (0..frame.height())
@@ -228,7 +237,7 @@ pub(crate) fn recorded_sources(schema: &TableSchema, key: &str, bytes: Bytes) ->
             let file = |objects: &Objects<'_>| objects.etags.get(row).map(|_| objects.version(row).map(owned)).transpose();
             let (csv_etag, csv_size) = objects[0].version(row).map(owned)?;
             Ok(RecordedSources {
-                row_id: columns.row_id(ids, row, schema.id())?,
+                row_id: ids.row_id(row)?,
                 csv_etag,
                 csv_size,
                 files: objects[1..].iter().map(file).collect::<Result<_, TableError>>()?,
@@ -240,32 +249,32 @@ pub(crate) fn recorded_sources(schema: &TableSchema, key: &str, bytes: Bytes) ->
 /// The columns that readers see, sorted by ID.
 pub(crate) fn display_columns(schema: &TableSchema, key: &str, bytes: Bytes) -> Result<DataFrame, TableError> {
     let frame = parquet_columns::read(key, bytes, &wanted(schema.visible_columns()))?;
-    let id = schema.id();
-    let ids = Columns { key, frame: &frame }.strings(id)?;
-    if ids.iter().is_sorted() {
+    let ids = Columns { key, frame: &frame }.ids(schema)?.texts().collect::<Result<Vec<_>, _>>()?;
+    if ids.is_sorted() {
         return Ok(frame);
     }
-    let sorted = frame.sort([id], polars::prelude::SortMultipleOptions::default());
-    sorted.map_err(|error| TableError::undecodable(key, format!("column {id} cannot be sorted"), error))
+    let mut rows: Vec<IdxSize> = (0..).take(ids.len()).collect();
+    rows.sort_by_key(|row| usize::try_from(*row).map_or("", |row| &*ids[row]));
+    let sorted = frame.take(&IdxCa::from_vec("row".into(), rows));
+    sorted.map_err(|error| TableError::undecodable(key, format!("{} cannot be sorted", schema.id_in_sentence()), error))
 }
 
-/// The number of rows and the bounds of the IDs of a file without statistics.
-pub(crate) fn stats_of_file(schema: &TableSchema, key: &str, bytes: Bytes) -> Result<Stats, TableError> {
-    let id = schema.id();
-    let frame = parquet_columns::read(key, bytes, &[(id, Some(ColumnType::String))])?;
-    let columns = Columns { key, frame: &frame };
-    let ids = columns.strings(id)?;
-    let (mut least, mut greatest) = (None, None);
-    for row in 0..frame.height() {
-        let text = columns.string(ids, row, id)?;
-        least = Some(least.map_or(text, |least: &str| least.min(text)));
-        greatest = Some(greatest.map_or(text, |greatest: &str| greatest.max(text)));
+/// The number of rows and the bounds of the IDs of a file whose log entry has none.
+pub(crate) fn rows_and_bounds(schema: &TableSchema, key: &str, bytes: Bytes) -> Result<RowsAndBounds, TableError> {
+    let frame = parquet_columns::read(key, bytes, &wanted(schema.ids()))?;
+    let ids = Columns { key, frame: &frame }.ids(schema)?;
+    let mut bounds: Option<(Cow<'_, str>, Cow<'_, str>)> = None;
+    for text in ids.texts() {
+        let text = text?;
+        bounds = Some(match bounds {
+            None => (text.clone(), text),
+            Some((least, greatest)) => (least.min(text.clone()), greatest.max(text)),
+        });
     }
-    let bounds = |bound: Option<&str>| Bounds(bound.into_iter().map(|text| (id.to_owned(), json!(text))).collect());
-    Ok(Stats {
-        num_records: u64::try_from(frame.height()).ok(),
-        min_values: bounds(least),
-        max_values: bounds(greatest),
-        ..Stats::default()
+    let (least, greatest) = bounds.unwrap_or_default();
+    Ok(RowsAndBounds {
+        rows: count(frame.height()),
+        min_id: least.into(),
+        max_id: greatest.into(),
     })
 }

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 
 use crate::{
     delta::{
-        actions::{Action, Add, Metadata, OwnInfo, Protocol, Remove, Stats, Transaction},
+        actions::{Action, Add, Metadata, OwnInfo, Protocol, Remove, Transaction},
         data_file::{DataFile, percent_decoded},
+        id_bounds::{self, RowsAndBounds},
         schema::{self, TableSchema},
         version::{Author, CommitFacts, Lost, State},
     },
@@ -107,20 +108,20 @@ impl Replay {
         self.schema.as_ref()
     }
 
-    /// The files without row counts or bounds in their statistics, which have to be read.
-    pub(crate) fn files_without_stats(&self) -> Vec<String> {
-        let id = self.schema.as_ref().map_or("", |schema| schema.id());
+    /// The files whose entries have no row counts or bounds of IDs, which have to be read.
+    pub(crate) fn files_without_bounds(&self) -> Vec<String> {
+        let Some(schema) = &self.schema else { return Vec::new() };
         let needy = |(path, file): (&String, &File)| match file {
-            File::Added(add) if bounds(add, id).is_none() => Some(path.clone()),
+            File::Added(add) if RowsAndBounds::of(add, schema).is_none() => Some(path.clone()),
             File::Added(_) | File::Known(_) => None,
         };
         self.files.iter().filter_map(needy).collect()
     }
 
-    /// Sets the statistics of a file of [`Replay::files_without_stats`].
-    pub(crate) fn set_file_stats(&mut self, path: &str, stats: &Stats) {
-        if let Some(File::Added(add)) = self.files.get_mut(path) {
-            add.stats = serde_json::to_string(stats).ok();
+    /// Sets the rows and bounds of a file of [`Replay::files_without_bounds`].
+    pub(crate) fn set_file_bounds(&mut self, path: &str, found: &RowsAndBounds) {
+        if let (Some(File::Added(add)), Some(schema)) = (self.files.get_mut(path), &self.schema) {
+            id_bounds::complete(add, schema, found);
         }
     }
 
@@ -133,7 +134,7 @@ impl Replay {
         schema::check_supported(&protocol, &metadata, &schema).map_err(|error| error.in_object(&self.declared_in))?;
         let file = |(path, file): (String, File)| match file {
             File::Known(file) => Ok(file),
-            File::Added(add) => data_file(&path, add, schema.id()).map(Arc::new),
+            File::Added(add) => data_file(&path, add, &schema).map(Arc::new),
         };
         let mut data_files = self.files.into_iter().map(file).collect::<Result<Vec<_>, _>>()?;
         data_files.sort_by(|a, b| a.compare(b));
@@ -209,21 +210,9 @@ pub(crate) fn check_add(key: &str, add: &Add) -> Result<(), TableError> {
     Ok(())
 }
 
-/// The number of rows and the bounds of the IDs, which are in the column `id`, if the statistics contain them.
-pub(crate) fn bounds(add: &Add, id: &str) -> Option<(u64, Box<str>, Box<str>)> {
-    let stats: Stats = serde_json::from_str(add.stats.as_deref()?).ok()?;
-    let rows = stats.num_records?;
-    match (stats.min_values.text(id), stats.max_values.text(id)) {
-        (Some(least), Some(greatest)) => Some((rows, least.into(), greatest.into())),
-        // An empty file has no bounds.
-        (None, None) if rows == 0 => Some((0, Box::default(), Box::default())),
-        _ => None,
-    }
-}
-
-fn data_file(path: &str, add: Add, id: &str) -> Result<DataFile, TableError> {
+fn data_file(path: &str, add: Add, schema: &TableSchema) -> Result<DataFile, TableError> {
     let damaged = |reason: &str| TableError::corrupt(keys::table_file(path), reason);
-    let (rows, min_id, max_id) = bounds(&add, id).ok_or_else(|| damaged("its rows could not be counted"))?;
+    let RowsAndBounds { rows, min_id, max_id } = RowsAndBounds::of(&add, schema).ok_or_else(|| damaged("its rows could not be counted"))?;
     let size = u64::try_from(add.size).map_err(|_| damaged("its size in the log is negative"))?;
     Ok(DataFile {
         path: add.path.as_str().into(),

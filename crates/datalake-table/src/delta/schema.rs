@@ -121,8 +121,7 @@ impl TableSchema {
             .chain(objects.flatten())
             .chain([column(RUN_ID, ColumnType::String)])
             .collect();
-        let field =
-            |(index, column): (usize, &Column)| json!({"name": column.name, "type": column.kind, "nullable": index != 0, "metadata": {}});
+        let field = |(index, column): (usize, &Column)| json!({"name": column.name, "type": column.kind, "nullable": index >= dataset.id_columns(), "metadata": {}});
         let fields: Vec<_> = columns.iter().enumerate().map(field).collect();
         let is_declared = dataset != Dataset::shared_users();
         Self {
@@ -168,9 +167,26 @@ impl TableSchema {
         &self.columns[..self.dataset.columns().len() + self.dataset.files().len()]
     }
 
-    /// The name of the column that identifies a row.
-    pub(crate) fn id(&self) -> &str {
-        self.value(0)
+    /// The columns that identify a row.
+    pub(crate) fn ids(&self) -> &[Column] {
+        &self.columns[..self.dataset.id_columns()]
+    }
+
+    /// The name of the only column that identifies a row, if it is one of texts.
+    pub(crate) fn only_id(&self) -> Option<&str> {
+        match self.ids() {
+            [id] if id.kind == ColumnType::String => Some(&id.name),
+            _ => None,
+        }
+    }
+
+    /// What identifies a row, for errors: `column user_id`, `columns plate and well`.
+    pub(crate) fn id_in_sentence(&self) -> String {
+        let names: Vec<_> = self.ids().iter().map(|column| &*column.name).collect();
+        match &*names {
+            [id] => format!("column {id}"),
+            names => format!("columns {}", names.join(" and ")),
+        }
     }
 
     /// The name of a column of values.
@@ -207,13 +223,13 @@ impl TableSchema {
         self.columns.iter().find(|column| *column.name == *name)
     }
 
-    /// The columns whose bounds each data file records, by their indices in the dataset: the ID, and values that are ordered. Bounds of times
+    /// The columns whose bounds each data file records, by their indices in the dataset: those of the ID, and values that are ordered. Bounds of times
     /// would have to be rounded to milliseconds.
     pub(crate) fn bounded(&self) -> impl Iterator<Item = usize> {
         let columns = self.dataset.columns().iter().enumerate();
         let has_bounds = |kind: dataset::ColumnType| kind.is_ordered() && kind != dataset::ColumnType::DateTime;
         columns
-            .filter(move |(index, column)| *index == 0 || has_bounds(column.column_type))
+            .filter(move |(index, column)| *index < self.dataset.id_columns() || has_bounds(column.column_type))
             .map(|(index, _)| index)
     }
 

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::{
     blocking::blocking,
     delta::{
-        actions::Stats,
+        actions::{Stats, TextMap},
         data_file::{self, DataFile},
         data_file_reader,
         edit::Edit,
@@ -57,6 +57,7 @@ pub(crate) struct StagedFile {
     pub(crate) path: String,
     pub(crate) size: u64,
     pub(crate) stats: Stats,
+    pub(crate) tags: Option<TextMap>,
 }
 
 /// Consecutive data files that are rewritten together, and their edits.
@@ -134,6 +135,7 @@ async fn write(bucket: &Arc<dyn Bucket>, schema: Arc<TableSchema>, rows: Vec<Row
         path,
         size,
         stats: encoded.stats,
+        tags: encoded.tags,
     })
 }
 

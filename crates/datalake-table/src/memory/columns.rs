@@ -26,7 +26,7 @@ const BLOCK: usize = 16;
 
 impl StringColumn {
     /// Packs strings in their order. `key` is the file of the strings, for errors.
-    pub(crate) fn collect<'a>(key: &str, values: impl Iterator<Item = Result<&'a str, TableError>>) -> Result<Self, TableError> {
+    pub(crate) fn collect<S: AsRef<str>>(key: &str, values: impl Iterator<Item = Result<S, TableError>>) -> Result<Self, TableError> {
         let (text, ends) = Self::join(key, values)?;
         let ends = Ends::pack(ends);
         Ok(Self { text, ends })
@@ -39,11 +39,11 @@ impl StringColumn {
         Ok(Self { text, ends })
     }
 
-    fn join<'a>(key: &str, values: impl Iterator<Item = Result<&'a str, TableError>>) -> Result<(Box<str>, Vec<u32>), TableError> {
+    fn join<S: AsRef<str>>(key: &str, values: impl Iterator<Item = Result<S, TableError>>) -> Result<(Box<str>, Vec<u32>), TableError> {
         let mut text = String::new();
         let mut ends: Vec<u32> = Vec::with_capacity(values.size_hint().0);
         for value in values {
-            text.push_str(value?);
+            text.push_str(value?.as_ref());
             let end = u32::try_from(text.len());
             ends.push(end.map_err(|_| TableError::unsupported(format!("columns with more than 4 GiB of strings (in {key})")))?);
         }

@@ -23,7 +23,7 @@ pub struct PackedRows {
     dataset: Arc<Dataset>,
     ids: StringColumn,
     len: usize,
-    /// The columns after that of the ID.
+    /// The columns that rows store.
     values: Box<[PackedValues]>,
     /// Whether each row has each file.
     files: Box<[BitColumn]>,
@@ -38,12 +38,13 @@ impl PackedRows {
     /// writes such rows.
     pub(crate) fn from_frame(schema: &TableSchema, frame: &DataFrame, key: &str) -> Result<Self, TableError> {
         let columns = Columns { key, frame };
-        let ids = StringColumn::collect(key, columns.all_strings(schema.id())?)?;
+        let id_columns = columns.ids(schema)?;
+        let ids = StringColumn::collect(key, id_columns.texts())?;
         if !(1..frame.height()).all(|row| ids.get(row - 1) < ids.get(row)) {
-            return Err(columns.invalid(schema.id(), "contains IDs that are not ascending and unique"));
+            return Err(id_columns.invalid("IDs that are not ascending and unique"));
         }
         let dataset = schema.dataset();
-        let values = dataset.columns().iter().enumerate().skip(1).map(|(index, column)| {
+        let values = dataset.stored_columns().map(|(index, column)| {
             let values = columns.values(schema.value(index), column)?;
             PackedValues::collect(key, column.column_type, values.iter())
         });
@@ -57,7 +58,7 @@ impl PackedRows {
 
     fn new(dataset: Arc<Dataset>, ids: StringColumn, len: usize, values: Box<[PackedValues]>, files: Box<[BitColumn]>) -> Self {
         Self {
-            day_column: dataset.counted_years().and_then(|years| years.day.checked_sub(1)),
+            day_column: dataset.counted_years().and_then(|years| dataset.stored_index(years.day)),
             dataset,
             ids,
             len,
@@ -72,14 +73,14 @@ impl PackedRows {
         rows.sort_unstable_by_key(|row| row.row_id);
         let dataset = parts.first().map_or_else(Dataset::shared_users, |part| Arc::clone(&part.dataset));
         if !rows.is_sorted_by(|left, right| left.row_id < right.row_id) {
-            let id = &dataset.columns()[0].name;
+            let id = TableSchema::of(dataset).id_in_sentence();
             return Err(TableError::corrupt(
                 key,
-                format!("column {id} contains a value that also has a row in an overlapping file"),
+                format!("{id} contains a value that also has a row in an overlapping file"),
             ));
         }
         let ids = StringColumn::collect(key, rows.iter().map(|row| Ok(row.row_id)))?;
-        let columns = dataset.columns().iter().enumerate().skip(1);
+        let columns = dataset.stored_columns();
         let values =
             columns.map(|(index, column)| PackedValues::collect(key, column.column_type, rows.iter().map(|row| Ok(row.value(index)))));
         let values = values.collect::<Result<_, _>>()?;
@@ -145,7 +146,7 @@ impl PackedRows {
 
 impl RowValues for PackedRows {
     fn value(&self, row: usize, column: usize) -> Option<ValueRef<'_>> {
-        self.values.get(column.checked_sub(1)?)?.get(row)
+        self.values.get(column)?.get(row)
     }
 
     fn has_file(&self, row: usize, file: usize) -> bool {

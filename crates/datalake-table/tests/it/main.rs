@@ -10,6 +10,7 @@ mod commits;
 mod damaged_objects;
 mod edit_sequences;
 mod engine_fixtures;
+mod ids_of_several_values;
 mod other_engines;
 mod pages;
 mod snapshot;

@@ -2,6 +2,7 @@
 
 use datalake_core::{
     dataset::Dataset,
+    row_id::text_of,
     run::{BlockedDeletions, RunId, RunReport},
 };
 use datalake_table::memory::snapshot::Snapshot;
@@ -98,7 +99,7 @@ impl BlockedRemovals<'_> {
                 @for id in ids.iter().take(shown) {
                     li {
                         a href=(links::row(id)) {
-                            @match self.latest.and_then(|latest| latest.row(id)) {
+                            @match self.latest.and_then(|latest| latest.row(&text_of(id))) {
                                 Some(row) => (mention(row, TITLE_BYTES_MAX)),
                                 None => bdi { (id) },
                             }

@@ -13,12 +13,12 @@ use crate::components::format::counted;
 /// Most columns of a table by default: more do not fit into a window, or into the size of a page.
 const COLUMNS_MAX: usize = 12;
 
-/// The label of a column, as in table headings: `Ordered year` for `ordered_year`.
+/// The label of a column, as in table headings: `Ordered year` for `ordered_year`. The only column of the ID has that of the row.
 pub(crate) fn column(dataset: &Dataset, column: Column) -> String {
     match column {
         Column::Value(index) => match (&dataset.columns()[index].title, index) {
             (Some(title), _) => title.to_string(),
-            (None, 0) => capitalized(dataset.entity()),
+            (None, 0) if dataset.id_columns() == 1 => capitalized(dataset.entity()),
             (None, _) => of_name(&dataset.columns()[index].name),
         },
         Column::File(index) => file(&dataset.files()[index]),
@@ -91,6 +91,18 @@ pub(crate) fn name(dataset: &Dataset, column: Column) -> &str {
     column.name(dataset)
 }
 
+/// The ID of a row: `User`, `Plate / Well`.
+pub(crate) fn id(dataset: &Dataset) -> String {
+    let columns = (0..dataset.id_columns()).map(|index| column(dataset, Column::Value(index)));
+    columns.collect::<Vec<_>>().join(" / ")
+}
+
+/// The ID of a row within a sentence: `user`, `plate / well`.
+pub(crate) fn id_in_sentence(dataset: &Dataset) -> String {
+    let columns = (0..dataset.id_columns()).map(|index| column_in_sentence(dataset, Column::Value(index)));
+    columns.collect::<Vec<_>>().join(" / ")
+}
+
 /// The columns whose values are the title of a row: the required texts that follow the ID.
 pub(crate) fn title_columns(dataset: &Dataset) -> impl Iterator<Item = usize> {
     let columns = dataset.columns().iter().enumerate();
@@ -141,7 +153,7 @@ impl ValueType {
 /// The type of the values of a column.
 pub(crate) fn value_type(dataset: &Dataset, column: Column) -> ValueType {
     match (column, column.column_type(dataset)) {
-        (Column::KEY, _) => ValueType::Id,
+        (column, _) if column.is_of_id(dataset) => ValueType::Id,
         (Column::File(_), _) => ValueType::File,
         (_, ColumnType::String) => ValueType::Text,
         (_, ColumnType::Integer | ColumnType::Number) => ValueType::Number,
@@ -203,6 +215,17 @@ mod tests {
         assert_eq!(["ordered_year", "density"].map(in_sentence), ["ordered year", "OD 600"]);
         assert_eq!(computed_on_a_day(Dataset::users()).as_deref(), Some("age"));
         assert_eq!(computed_on_a_day(&orders()), None);
+    }
+
+    #[test]
+    fn id_of_several_values_has_the_labels_of_its_columns() {
+        let wells = Dataset::parse("entity = 'well'\nsource.key = 'src-data/{plate_no}/{well}.csv'\n").unwrap();
+        assert_eq!(labels(&wells), "Plate no, Well");
+        assert_eq!(
+            [id(&wells), id_in_sentence(&wells), id(Dataset::users())],
+            ["Plate no / Well", "plate no / well", "User"]
+        );
+        assert!(Column::all(&wells).all(|column| value_type(&wells, column) == ValueType::Id));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use datalake_core::{
     dataset::{Dataset, Value, ValueRef},
     query::column::Column,
     row::{Cell, RowView},
+    row_id::shown,
     text::capitalized,
 };
 use maud::{Markup, html};
@@ -42,7 +43,7 @@ impl Row {
         };
         let file = |file| FileState::of(view.has_file(file), version, latest);
         Self {
-            id: view.row_id.to_owned(),
+            id: shown(view.row_id).into_owned(),
             values: (0..dataset.columns().len()).map(Column::Value).map(value).collect(),
             derived: (0..dataset.derived().len()).map(Column::Derived).map(value).collect(),
             files: (0..dataset.files().len()).map(file).collect(),
@@ -77,7 +78,7 @@ impl Row {
 
 /// The title of a row: its first texts, or what it is and its ID.
 pub(crate) fn title(view: RowView<'_>) -> String {
-    texts(view).unwrap_or_else(|| untitled(view.dataset(), view.row_id))
+    texts(view).unwrap_or_else(|| untitled(view.dataset(), &shown(view.row_id)))
 }
 
 /// The title of a row without texts, or of an ID without a row.
@@ -89,8 +90,8 @@ pub(crate) fn untitled(dataset: &Dataset, id: &str) -> String {
 pub(crate) fn mention(view: RowView<'_>, text_bytes_max: usize) -> Markup {
     html! {
         @match texts(view) {
-            Some(texts) => { bdi { (truncate(&texts, text_bytes_max)) } " (" bdi { (view.row_id) } ")" },
-            None => bdi { (view.row_id) },
+            Some(texts) => { bdi { (truncate(&texts, text_bytes_max)) } " (" bdi { (shown(view.row_id)) } ")" },
+            None => bdi { (shown(view.row_id)) },
         }
     }
 }

@@ -17,7 +17,7 @@ const COLUMNS_MAX: usize = 8;
 
 /// The columns of values for a table: all but the ID, or if there are too many the first that differ.
 pub(crate) fn columns(dataset: &Dataset, differs: impl Fn(Column) -> bool) -> Vec<Column> {
-    let all: Vec<Column> = Column::stored(dataset).filter(|column| *column != Column::KEY).collect();
+    let all: Vec<Column> = Column::stored(dataset).filter(|column| !column.is_of_id(dataset)).collect();
     match all.len() {
         ..=COLUMNS_MAX => all,
         _ => all.into_iter().filter(|column| differs(*column)).take(COLUMNS_MAX).collect(),

@@ -6,6 +6,7 @@ use datalake_core::{
     dataset::{Dataset, Value},
     query::column::Column,
     row::RowView,
+    row_id::shown,
 };
 use datalake_table::memory::difference::Difference;
 
@@ -51,7 +52,7 @@ impl Changes {
     }
 
     fn collect(mut difference: Difference, dataset: Arc<Dataset>, rows_max: usize) -> Self {
-        let columns: Vec<Column> = Column::stored(&dataset).filter(|column| *column != Column::KEY).collect();
+        let columns: Vec<Column> = Column::stored(&dataset).filter(|column| !column.is_of_id(&dataset)).collect();
         let values = |row: RowView<'_>| -> RowValues {
             let of = |column: &Column| stored_values::value(row, &dataset, *column).map(datalake_core::dataset::ValueRef::to_value);
             columns.iter().map(of).collect()
@@ -60,7 +61,7 @@ impl Changes {
         while let Some(change) = difference.next_change() {
             let id = change.after.or(change.before).map_or("", |row| row.row_id);
             let row = ChangedRow {
-                id: id.to_owned(),
+                id: shown(id).into_owned(),
                 before: change.before.map(values),
                 after: change.after.map(values),
             };

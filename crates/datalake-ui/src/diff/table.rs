@@ -68,7 +68,7 @@ fn rows(changes: &Changes, since: u64, until: u64) -> Markup {
     let index_of = |column: data::Column| changes.columns.iter().position(|other| *other == column).unwrap_or_default();
     let shown = stored_values::columns(dataset, |column| changes.rows.iter().any(|row| row.differs(index_of(column))));
     let labels = stored_values::labels(dataset, &shown);
-    let id_label = labels::column(dataset, data::Column::KEY);
+    let id_label = labels::id(dataset);
     let (id, kind) = (Column::new(&id_label, ColumnType::Title), Column::new("Change", ColumnType::Badge));
     let values: Vec<_> = { shown.iter().zip(&labels) }
         .map(|(column, label)| ValueColumn {

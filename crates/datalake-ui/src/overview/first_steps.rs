@@ -1,6 +1,9 @@
 //! The first steps with a lake that has neither a table nor sources. An empty lake is waiting for sources; it has not failed.
 
-use datalake_core::dataset::{Dataset, KeyPattern};
+use datalake_core::{
+    dataset::{Dataset, KeyPattern},
+    row_id::RowId,
+};
 use maud::{Markup, html};
 
 use crate::{
@@ -66,7 +69,8 @@ pub(super) fn card(dataset: &Dataset, lake: Option<&LakeLabel>, active: Option<&
 
 /// The name of an object of the row 1000.
 fn file_name(key: &KeyPattern) -> String {
-    let key = key.key_of_id("1000").concat();
+    let ids: Vec<_> = key.placeholders().iter().map(|_| "1000").collect();
+    let key = RowId::of(&ids).map(|row_id| key.key_of(&row_id)).unwrap_or_default();
     key.rsplit('/').next().unwrap_or_default().to_owned()
 }
 

@@ -19,7 +19,7 @@ impl ApiAddress {
             None => return None,
             Some(rest) => match rest.split_once('/').map_or((rest, None), |(first, rest)| (first, Some(rest))) {
                 ("users", None) => "/data".to_owned(),
-                ("users", Some(user_id)) => format!("/data/{user_id}"),
+                ("users", Some(user_id)) => format!("/data/{}", user_id.replace("%2F", "/")),
                 ("runs" | "rejects" | "versions" | "changes", _) => format!("/{rest}"),
                 _ => return None,
             },
@@ -55,6 +55,7 @@ mod tests {
         check_address("/page/users?view=table", Some("/data"));
         check_address("/page/users?first_name=view%3D", Some("/data?first_name=view%3D"));
         check_address("/page/users/1000?on=2020-01-01", Some("/data/1000?on=2020-01-01"));
+        check_address("/page/users/P1%2FA01", Some("/data/P1/A01"));
         check_address("/page/runs", Some("/runs"));
         check_address("/page/runs/run-1", Some("/runs/run-1"));
         check_address("/page/changes?since=1&until=2", Some("/changes?since=1&until=2"));

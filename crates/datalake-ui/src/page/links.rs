@@ -34,7 +34,7 @@ pub(crate) fn is_sign_in(path: &str) -> bool {
     path == SIGN_IN || path == SIGN_OUT
 }
 
-/// The page of a row.
+/// The page of a row. `id` is its ID as readers see it.
 pub(crate) fn row(id: &str) -> String {
     format!("{ROWS}/{}", encode_segment(id))
 }
@@ -64,10 +64,16 @@ pub(crate) fn rows_at_version(version: u64) -> String {
     format!("{ROWS}?version={version}")
 }
 
+/// A row in the API.
+pub(crate) fn data(id: &str) -> String {
+    id.split('/')
+        .fold("/data".to_owned(), |path, value| path + "/" + &encode_segment(value))
+}
+
 /// A file of a row. The version makes the address unique for each file, so that no browser shows a cached earlier one; a replica that has not
 /// loaded the version yet waits for it.
 pub(crate) fn file(id: &str, name: &str, version: u64) -> String {
-    format!("/data/{}/{name}?min_version={version}&wait=5s", encode_segment(id))
+    format!("{}/{name}?min_version={version}&wait=5s", data(id))
 }
 
 /// Percent-encodes one segment of a path.

@@ -29,7 +29,7 @@ use datalake_api::{
         self, Problem,
         document::{ProblemDocument, replace_body},
     },
-    request::cursor::CURSOR,
+    request::{cursor::CURSOR, row_path},
     snapshots::watch::TableWatch,
 };
 use datalake_core::dataset::Dataset;
@@ -45,7 +45,7 @@ pub async fn show_problems(
     let Some(client) = Client::of(label, || table.dataset(), &request) else {
         return next(request).await;
     };
-    let instance = request.uri().path().to_owned();
+    let instance = row_path::sent(&request).to_owned();
     let mut response = next(request).await;
     if !client.wants_page(response.status()) {
         return response;

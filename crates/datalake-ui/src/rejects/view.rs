@@ -3,6 +3,7 @@
 use datalake_core::{
     dataset::Dataset,
     reject::{ExcludedSource, ExclusionKind},
+    row_id::shown,
 };
 use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
@@ -182,7 +183,7 @@ fn served(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest) 
     html! {
         @match (row, &open.row_id) {
             (Some(row), _) => {
-                @let link = html! { a href=(request.row_href(row.row_id)) { (mention(row, TEXT_BYTES_MAX)) } };
+                @let link = html! { a href=(request.row_href(&shown(row.row_id))) { (mention(row, TEXT_BYTES_MAX)) } };
                 @match served {
                     Served::LastRow | Served::LastFile(_) => { "Still served: " (served) " of " (link) "." },
                     Served::NoRow | Served::NoFile(_) => { "Not served: " (link) " has " (served) "." },

@@ -63,7 +63,7 @@ pub(crate) fn card(page: &RowPage<'_>) -> Markup {
 }
 
 fn states(dataset: &Dataset, history: &HistoryDocument<'_>, time_travel: &Query, now: Timestamp) -> Markup {
-    let path = links::row(history.user_id);
+    let path = links::row(&history.user_id);
     let href = |version: u64| {
         let query = time_travel.without(&["as_of"]).with("version", &version.to_string());
         query.address(&path)

@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::calendar::Ages;
-use datalake_core::row_id::RowId;
+use datalake_core::row_id::{RowId, shown};
 use datalake_table::delta::history::RowHistory;
 use tokio::time::timeout_at;
 
@@ -50,11 +50,12 @@ pub(crate) async fn show(
     }
     let has_row = row.is_some();
     let neighbors = read_at.snapshot.neighbors(user_id.as_str());
+    let shown_id = user_id.to_string();
     let page = RowPage {
         dataset: read_at.snapshot.dataset(),
-        id: user_id.as_str(),
+        id: &shown_id,
         row,
-        neighbors: neighbors.map(|neighbor| neighbor.map(|row| row.row_id.to_owned())),
+        neighbors: neighbors.map(|neighbor| neighbor.map(|row| shown(row.row_id).into_owned())),
         time_travel: Query::of_address(&context.address).time_travel(),
         day,
         version,

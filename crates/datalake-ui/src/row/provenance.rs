@@ -96,7 +96,7 @@ fn read_from(dataset: &Dataset, column: Column, explanation: &ExplanationDocumen
     html! {
         @match column {
             Column::Value(index) => @match &dataset.columns()[index].origin {
-                Origin::Key(_) => { "name of " code.wrap { (explanation.csv.as_ref().map_or("", |csv| &csv.key)) } },
+                Origin::Key(_) => { (if dataset.id_columns() == 1 { "name of " } else { "key " }) code.wrap { (explanation.csv.as_ref().map_or("", |csv| &csv.key)) } },
                 Origin::Content(name) => { (labels::sources_in_sentence(dataset)[0].trim_end_matches("file")) "field " code { (name) } },
             },
             Column::File(index) => @match explanation.file(index) {

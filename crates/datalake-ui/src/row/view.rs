@@ -166,7 +166,12 @@ fn value_of(column: Column, row: &Row, page: &RowPage<'_>) -> Markup {
 
 /// Whether the file of this index is linked, and why not.
 fn file_status(page: &RowPage<'_>, index: usize) -> Markup {
-    let status = page.explanation.as_ref().ok().and_then(|explanation| explanation.file(index)).map(|(_, status)| status);
+    let status = page
+        .explanation
+        .as_ref()
+        .ok()
+        .and_then(|explanation| explanation.file(index))
+        .map(|(_, status)| status);
     let id = match index {
         0 => "image-reason".to_owned(),
         _ => format!("{}-reason", page.dataset.files()[index].name),

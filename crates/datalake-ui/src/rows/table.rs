@@ -32,7 +32,9 @@ pub(crate) fn table(page: &RowsPage) -> Markup {
                         tr data-user-id=(row.id) {
                             @for column in &table.columns {
                                 @if column.is_header {
-                                    th scope="row" class=(column.class) { a href=(page.row_href(row)) { (table.value(column, row, page)) } }
+                                    th scope="row" class=(column.class) {
+                                        a href=(page.row_href(row)) aria-label=[table.label_of(row)] { (table.value(column, row, page)) }
+                                    }
                                 } @else {
                                     td class=(column.class) data-label=[column.card_label()] { (table.value(column, row, page)) }
                                 }
@@ -91,6 +93,13 @@ impl<'a> Table<'a> {
             dataset,
             columns: page.columns.iter().copied().map(column).collect(),
         }
+    }
+
+    /// The label of a link to a row, if its text does not identify the row: the first of several values.
+    fn label_of(&self, row: &Row) -> Option<String> {
+        let is_of_id = |column: &TableColumn| column.is_header && column.column.is_of_id(self.dataset);
+        let is_ambiguous = self.dataset.id_columns() > 1 && self.columns.iter().any(is_of_id);
+        is_ambiguous.then(|| row.title(self.dataset))
     }
 
     fn value(&self, column: &TableColumn, row: &Row, page: &RowsPage) -> Markup {

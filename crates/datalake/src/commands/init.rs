@@ -69,7 +69,9 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     let has_samples = args.samples && *dataset == *Dataset::users();
     let skipped_lines = sources.as_ref().map(FolderSources::skipped_lines).unwrap_or_default();
     let uploaded = match (sources, has_samples) {
-        (Some(FolderSources { sources, .. }), _) => Some(upload(bucket, sources, IfPresent::ReplaceIfDifferent, &on_upload).await?),
+        (Some(FolderSources { sources, .. }), _) => {
+            Some(upload(bucket, &dataset, sources, IfPresent::ReplaceIfDifferent, &on_upload).await?)
+        }
         (None, true) => Some(upload_samples(bucket, &on_upload).await?),
         (None, false) => None,
     };
@@ -108,13 +110,7 @@ async fn stored_dataset(args: &LakeArgs) -> anyhow::Result<Arc<Dataset>> {
 /// The names of the objects of a dataset: `{user_id}.csv`.
 fn names(dataset: &Dataset) -> Vec<String> {
     let patterns = [dataset.key()].into_iter().chain(dataset.files().iter().map(|file| &file.key));
-    let id = format!("{{{}}}", dataset.columns()[0].name);
-    patterns
-        .map(|pattern| {
-            let [_, id, end] = pattern.key_of_id(&id);
-            [id, end].concat()
-        })
-        .collect()
+    patterns.map(|pattern| pattern.name_template()).collect()
 }
 
 /// What happened to the declaration of the lake.
@@ -195,19 +191,34 @@ impl FolderSources {
     }
 }
 
+/// The key of the source with this path in the folder of the sources.
+fn key_of(dataset: &Dataset, name: &str) -> String {
+    format!("{}{name}", dataset.key().folder())
+}
+
 fn list_folder(dataset: &Dataset, folder: &Path) -> anyhow::Result<FolderSources> {
     let failed = |error| UsageError(format!("cannot read the folder of sources {}: {error}", folder.display()));
     let (mut sources, mut skipped) = (BTreeMap::new(), Vec::new());
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        // Opening a FIFO would wait for a writer.
-        let is_file = fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_file());
-        match keys::parse_source(dataset, &keys::source(&name)) {
-            Ok(_) if is_file => drop(sources.insert(name, Origin::File(entry.path()))),
-            Ok(_) => tracing::warn!(file = %entry.path().display(), "skipped file that is not regular"),
-            Err(code) if is_file => skipped.push((name, code)),
-            Err(_) => {}
+    // The folders that keys have below that of the sources.
+    let mut folders = vec![(String::new(), folder.to_owned(), dataset.key().depth_below_folder())];
+    while let Some((prefix, path, depth)) = folders.pop() {
+        for entry in fs::read_dir(path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let name = prefix.clone() + &name;
+            // Opening a FIFO would wait for a writer.
+            let metadata = fs::metadata(entry.path());
+            let is_file = metadata.as_ref().is_ok_and(fs::Metadata::is_file);
+            if depth > 0 && metadata.is_ok_and(|metadata| metadata.is_dir()) {
+                folders.push((name + "/", entry.path(), depth - 1));
+                continue;
+            }
+            match keys::parse_source(dataset, &key_of(dataset, &name)) {
+                Ok(_) if is_file => drop(sources.insert(name, Origin::File(entry.path()))),
+                Ok(_) => tracing::warn!(file = %entry.path().display(), "skipped file that is not regular"),
+                Err(code) if is_file => skipped.push((name, code)),
+                Err(_) => {}
+            }
         }
     }
     skipped.sort_by(|left: &(String, IgnoreCode), right| left.0.cmp(&right.0));
@@ -250,19 +261,20 @@ pub(super) async fn upload_samples(bucket: &dyn Bucket, on_upload: &OnUpload) ->
         return Ok(Uploaded { written: 0, skipped });
     }
     let samples = samples.into_iter().map(|(name, bytes)| (name, Origin::Embedded(bytes))).collect();
-    upload(bucket, samples, IfPresent::Keep, on_upload).await
+    upload(bucket, Dataset::users(), samples, IfPresent::Keep, on_upload).await
 }
 
 /// Uploads the sources that are missing, and those that are different unless `if_present` keeps them. `sources` are by file name.
 async fn upload(
     bucket: &dyn Bucket,
+    dataset: &Dataset,
     sources: BTreeMap<String, Origin>,
     if_present: IfPresent,
     on_upload: &OnUpload,
 ) -> anyhow::Result<Uploaded> {
     let total = count(sources.len());
     let mut present: BTreeMap<String, u64> = BTreeMap::new();
-    let mut listing = bucket.list(keys::SOURCES, None);
+    let mut listing = bucket.list(dataset.key().folder(), None);
     let mut objects = 0;
     while let Some(object) = listing.try_next().await? {
         objects += 1;
@@ -275,7 +287,7 @@ async fn upload(
     on_upload(UploadProgress::Uploaded { sources: 0, total });
     let mut written = stream::iter(sources)
         .map(|(name, origin)| async move {
-            let key = keys::source(&name);
+            let key = key_of(dataset, &name);
             let size = present.get(&key);
             if size.is_some() && if_present == IfPresent::Keep {
                 return Ok(false);

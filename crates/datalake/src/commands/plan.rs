@@ -29,7 +29,7 @@ fn document(plan: &DryRun) -> Value {
     let files = plan.dataset.files();
     let step = |step: &PlannedStep| {
         let image = step.files.first().copied().flatten();
-        let mut document = json!({ "user_id": step.row_id.as_str(), "csv": action(step.csv), "image": action(image) });
+        let mut document = json!({ "user_id": step.row_id.to_string(), "csv": action(step.csv), "image": action(image) });
         // `image` is the first of several files.
         if files.len() > 1 {
             let actions = files.iter().zip(&step.files);

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use utoipa::openapi::{Content, HttpMethod, OpenApi as Document, PathItem, Ref, RefOr, Response, Schema, path::Operation};
 
 use super::{dataset_parameters::Group, dataset_schemas, operations};
+use crate::request::row_path;
 
 /// The properties of documents that only rows with several files have, by their schemas.
 const OF_SEVERAL_FILES: [(&str, &str); 2] = [("Explanation", "files"), ("HistoryState", "file_etags")];
@@ -133,7 +134,7 @@ fn set_types(response: &mut Response, file: &FileColumn) {
 
 /// Names the ID in paths as the dataset does.
 fn rename_rows(document: &mut Document, dataset: &Dataset) {
-    let row = format!("/data/{{{}}}", dataset.columns()[0].name);
+    let row = row_path::template(dataset);
     let paths = std::mem::take(&mut document.paths.paths);
     let renamed = paths.into_iter().map(|(path, item)| match path.strip_prefix(ROW) {
         Some(rest) => (format!("{row}{rest}"), item),

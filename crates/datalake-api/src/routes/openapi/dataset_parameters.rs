@@ -76,7 +76,7 @@ impl Group {
     /// The parameters of the group.
     pub(super) fn parameters(self, dataset: &Dataset) -> Vec<Parameter> {
         match self {
-            Self::Row => vec![row_id(dataset)],
+            Self::Row => dataset.columns()[..dataset.id_columns()].iter().map(row_id).collect(),
             Self::Filters => filters(dataset),
             Self::Day => vec![day()],
             Self::Order => order(dataset),
@@ -113,9 +113,9 @@ groups! {
     ConditionsOnColumns: Conditions in Query;
 }
 
-/// The ID of a row in a path.
-fn row_id(dataset: &Dataset) -> Parameter {
-    let name = dataset.columns()[0].name.as_str();
+/// A value of the ID of a row in a path.
+fn row_id(column: &declared::Column) -> Parameter {
+    let name = column.name.as_str();
     let schema = ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))
@@ -318,7 +318,7 @@ fn values(dataset: &Dataset, column: Column) -> [Value; 2] {
         return [first, rest.first().unwrap_or(first)].map(|value| json(value, column.column_type(dataset)));
     }
     match (column, column.column_type(dataset)) {
-        (Column::KEY, _) => texts(ids),
+        (column, ColumnType::String) if column.is_of_id(dataset) => texts(ids),
         (Column::File(file), _) => ids.map(|id| dataset.files()[file].path(id).concat().into()),
         (_, ColumnType::String) => texts(["Ann", "Lee"]),
         (_, ColumnType::EpochMs) => [0.into(), 334_540_800_000_i64.into()],

@@ -113,7 +113,7 @@ fn value(dataset: &Dataset, column: Column) -> ObjectBuilder {
         .description(description(dataset, column))
         .enum_values(allowed.map(|allowed| allowed.iter().map(ToString::to_string)));
     match column {
-        Column::KEY => object.examples(["1000"]),
+        column if column.is_of_id(dataset) && column.column_type(dataset) == ColumnType::String => object.examples(["1000"]),
         _ if counts_from_zero => object.minimum(Some(0_u32)),
         _ => object,
     }
@@ -153,7 +153,13 @@ fn is_nullable(dataset: &Dataset, column: Column) -> bool {
 
 fn description(dataset: &Dataset, column: Column) -> Option<String> {
     Some(match column {
-        Column::KEY => "The ID of the row; a string, even if it looks like a number.".to_owned(),
+        Column::KEY if column.is_whole_id(dataset) && column.column_type(dataset) == ColumnType::String => {
+            "The ID of the row; a string, even if it looks like a number.".to_owned()
+        }
+        column if column.is_of_id(dataset) && column.column_type(dataset) == ColumnType::String => {
+            "A part of the ID of the row; a string, even if it looks like a number.".to_owned()
+        }
+        column if column.is_of_id(dataset) => "A part of the ID of the row.".to_owned(),
         Column::Value(_) => match column.column_type(dataset) {
             ColumnType::EpochMs => "Milliseconds since 1970-01-01 UTC.".to_owned(),
             ColumnType::EpochS => "Seconds since 1970-01-01 UTC.".to_owned(),

@@ -72,7 +72,8 @@ pub(super) fn compile(text: &str, defined: Option<&[Placeholder]>) -> Result<Key
     // The last slash follows the last literal.
     let folder = literals.chain([""]).collect::<Vec<_>>().join("/");
     Ok(KeyPattern {
-        affixes: affixes(&parts),
+        literals: literals_of(&parts),
+        order: used.into(),
         text: text.into(),
         placeholders: placeholders.into(),
         segments: variable.into(),
@@ -81,17 +82,16 @@ pub(super) fn compile(text: &str, defined: Option<&[Placeholder]>) -> Result<Key
     })
 }
 
-/// The literals before and after the first placeholder.
-fn affixes(parts: &[Part<'_>]) -> [Box<str>; 2] {
-    let first = parts.iter().position(|part| matches!(part, Part::Placeholder { .. }));
-    let (before, after) = parts.split_at(first.unwrap_or(parts.len()));
-    [before, after].map(|parts| {
-        let literals = parts.iter().map(|part| match part {
-            Part::Literal { text, .. } => *text,
-            Part::Placeholder { .. } => "",
-        });
-        literals.collect::<String>().into()
-    })
+/// The literals around the placeholders, which are never adjacent.
+fn literals_of(parts: &[Part<'_>]) -> Box<[Box<str>]> {
+    let mut literals = vec![""];
+    for part in parts {
+        match part {
+            Part::Literal { text, .. } => *literals.last_mut().expect("there is a first literal") = text,
+            Part::Placeholder { .. } => literals.push(""),
+        }
+    }
+    literals.into_iter().map(Box::from).collect()
 }
 
 /// Splits a text into literals and placeholders.
@@ -259,6 +259,7 @@ fn define(offset: usize, name: &str, rule: Option<&str>, placeholders: &mut Vec<
             "unique placeholders",
         ));
     }
+    let declared = rule.map(Box::from);
     let rule = rule::parse(rule.unwrap_or(rule::DEFAULT)).map_err(|(at, found)| {
         PatternError::new(
             offset + name_length + 1 + at,
@@ -266,7 +267,7 @@ fn define(offset: usize, name: &str, rule: Option<&str>, placeholders: &mut Vec<
             "a regular expression for the values, like {id:[0-9]+}",
         )
     })?;
-    placeholders.push(Placeholder { name, rule });
+    placeholders.push(Placeholder { name, rule, declared });
     Ok(())
 }
 
@@ -410,7 +411,7 @@ fn regex(segments: &[Segment], placeholders: &[Placeholder]) -> String {
     let segment = |segment: &Segment| {
         let mut text = literal(&segment.prefix);
         for placeholder in &segment.placeholders {
-            let Placeholder { name, rule } = &placeholders[placeholder.index];
+            let Placeholder { name, rule, .. } = &placeholders[placeholder.index];
             text.push_str(&value(rule, name));
             text.push_str(&literal(&placeholder.after));
         }

@@ -9,12 +9,18 @@ impl KeyPattern {
         self.sample_of(other).or_else(|| other.sample_of(self))
     }
 
+    /// The literal before the first placeholder, and all others.
+    fn affixes(&self) -> [String; 2] {
+        let (before, after) = self.literals.split_at(1);
+        [before, after].map(<[_]>::concat)
+    }
+
     /// A key of samples that another pattern matches.
     fn sample_of(&self, other: &Self) -> Option<String> {
-        let ([before, after], [other_before, other_after]) = (&self.affixes, &other.affixes);
+        let ([before, after], [other_before, other_after]) = (self.affixes(), other.affixes());
         // A value can contain what the other pattern has beyond the literals of this one.
-        let before = other_before.strip_prefix(&**before).unwrap_or_default();
-        let after = other_after.strip_suffix(&**after).unwrap_or_default();
+        let before = other_before.strip_prefix(&*before).unwrap_or_default();
+        let after = other_after.strip_suffix(&*after).unwrap_or_default();
         let samples: Vec<_> = self
             .placeholders
             .iter()

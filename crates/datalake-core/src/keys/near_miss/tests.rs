@@ -3,6 +3,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::keys::{SOURCES, source};
 
 #[rstest]
 #[case::case("1.Png", Some(("1.png", NameDifference::Case)))]
@@ -20,7 +21,7 @@ use super::*;
 #[case::other("notes.md", None)]
 #[case::none("README", None)]
 fn near_miss_names_the_intended_source(#[case] name: &str, #[case] expected: Option<(&str, NameDifference)>) {
-    let near = near_miss(Dataset::users(), name);
+    let near = near_miss(Dataset::users(), SOURCES, name);
     assert_eq!(
         row_of(Dataset::users(), &source(name)),
         near.as_ref().map(|near| near.row_id.clone())
@@ -34,7 +35,7 @@ proptest::proptest! {
     fn near_miss_of_any_name_is_a_source(name in "(\\PC|[ ._~#/-]|csv|png){0,12}(\\.(csv|Png|jpg|tmp|\\PC))?") {
         let key = source(&name);
         let parsed = parse_source(Dataset::users(), &key);
-        let near = near_miss(Dataset::users(), &name);
+        let near = near_miss(Dataset::users(), SOURCES, &name);
         proptest::prop_assert!(near.is_none_or(|near| parse_source(Dataset::users(), &near.key).is_ok_and(|source| source.row_id == near.row_id)));
         if let Ok(source) = parsed {
             proptest::prop_assert_eq!(row_of(Dataset::users(), &key), Some(source.row_id));

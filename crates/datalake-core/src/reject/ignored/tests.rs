@@ -39,3 +39,39 @@ fn id_of_another_form_is_compared_with_the_declared_regular_expression() {
     check("1.csv", "the ID \"1\" does not match \"[0-9]{4}\"");
     check("a b.csv", "contains U+0020 (SPACE)");
 }
+
+#[test]
+fn names_in_several_folders_are_compared_with_all_keys() {
+    let text = "entity = 'well'\nsource.key = 'plates/{plate}/{well:[A-Z][0-9]+}.csv'\n[files.scan]\nkey = 'scans/{plate}/{well}.png'\n";
+    let dataset = Dataset::parse(text).unwrap();
+    let check = |key: &str, cause: &str, expected: &str| {
+        let code = keys::parse_source(&dataset, key).unwrap_err();
+        let reason = reason(&dataset, code, key).to_string();
+        assert!(reason.contains(cause) && reason.contains(expected), "{key}: {reason}");
+    };
+    let keys_of_sources = "plates/{plate}/{well}.csv or scans/{plate}/{well}.png";
+    check("plates/A1.csv", "\"A1.csv\" has other parts than those of sources", keys_of_sources);
+    check("scans/notes.txt", "\"notes.txt\" ends with \".txt\"", keys_of_sources);
+    check(
+        "scans/P1/A1.Png",
+        "\"P1/A1.Png\" differs from P1/A1.png only in case",
+        "rename it to P1/A1.png",
+    );
+    check("plates/P1/x/A1.csv", "is in a folder below those of the sources", keys_of_sources);
+    check(
+        "plates/a b/A1.csv",
+        "the value of plate \"a b\" contains U+0020 (SPACE)",
+        "a value of 1 to 64 characters",
+    );
+    check(
+        "scans/P1/1.png",
+        "the value of well \"1\" does not match \"[A-Z][0-9]+\"",
+        "where the key has {well}",
+    );
+    check(
+        "plates/../A1.csv",
+        "the value of plate would be \"..\", which names a folder",
+        "where the key has {plate}",
+    );
+    check("plates/P1/.csv", "the value of well is empty", "where the key has {well}");
+}

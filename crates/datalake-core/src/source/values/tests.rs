@@ -293,6 +293,27 @@ fn values_in_the_key_are_typed() {
     assert_eq!(code(["north", "20261231"]), (RejectCode::InFuture, Some("taken".into())));
 }
 
+#[test]
+fn value_in_the_key_has_one_text() {
+    let texts = [
+        ("integer", "7", "007"),
+        ("integer", "-7", "-007"),
+        ("number", "0.5", "0.50"),
+        ("number", "1e300", "1E300"),
+        ("boolean", "true", "1"),
+        ("epoch_s", "0", "-0"),
+        ("date", "2026-02-03", "2026-2-3"),
+    ];
+    for (column_type, text, other) in texts {
+        let text_of_dataset = format!("source.key = 'src-data/{{at}}.csv'\n[columns]\nat = '{column_type}'\n");
+        let dataset = Dataset::parse(&text_of_dataset).unwrap();
+        let parser = KeyParser::new(&dataset);
+        assert_eq!(parser.parse(&[text], run_at()).unwrap()[0].to_string(), text, "{column_type}");
+        let reject = parser.parse(&[other], run_at()).unwrap_err();
+        assert_eq!((reject.code, reject.column_name), (RejectCode::Type, Some("at".into())), "{other}");
+    }
+}
+
 const TYPES: &[&str] = &[
     "\"string\"",
     "\"integer\"",

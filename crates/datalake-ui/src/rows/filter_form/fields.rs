@@ -124,7 +124,7 @@ fn bound(state: &FormState<'_>, column: Column, name: &str, kind: &str, label: &
 }
 
 pub(crate) fn order(state: &FormState<'_>) -> Markup {
-    let (dataset, id) = (state.dataset, labels::column_in_sentence(state.dataset, Column::KEY));
+    let (dataset, id) = (state.dataset, labels::id_in_sentence(state.dataset));
     let keys = state.value("order").split(',').filter(|key| !key.is_empty());
     let lines = keys.map(|key| key.split_once('.').unwrap_or((key, "")));
     html! {
