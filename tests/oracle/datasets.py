@@ -3,7 +3,7 @@
 
     python3 tests/oracle/datasets.py [--executable target/debug/datalake] [--tables 100] [--queries 10] [--seed 1]
 
-Each lake has a random declaration: columns of every type, with and without values, a file or none, and derived columns. A run creates its table. Each
+Each lake has a random declaration: IDs of one or two values, columns of every type, with and without values, up to two files, and derived columns. A run creates its table. Each
 random query is sent to `/data` as JSON, CSV, Parquet and page by page, and to `/stats`. Needs `duckdb` and `polars` from PyPI.
 """
 
@@ -60,17 +60,23 @@ class Declaration:
     """A random declaration. `derived` is by SQL over the stored columns, with `{on}` for the day of the query."""
 
     def __init__(self, chance):
-        self.columns = [Column("id", "string", is_required=True)]
+        self.ids = [Column("id", chance.choice(["string", "string", "integer", "date"]), is_required=True)]
+        if chance.random() < 0.5:
+            self.ids.insert(0, Column("batch", chance.choice(["string", "string", "integer"]), is_required=True))
+        for column in self.ids:
+            column.declared = "" if column.kind == "string" else f"'{column.kind}'"
+        self.columns = list(self.ids)
         for number in range(chance.randrange(1, 6)):
             kind, required = chance.choice(list(TYPES)), chance.random() < 0.4
             has_enum = kind == "string" and chance.random() < 0.3
             declared = f"{{ type = '{kind}', required = {str(required).lower()}{f', enum = {ENUM}' if has_enum else ''} }}"
             self.columns.append(Column(f"c{number}", kind, declared, "enum" if has_enum else None, required))
-        self.has_file, self.is_copied = chance.random() < 0.6, chance.random() < 0.5
+        # The folder of each file, and whether the file is copied.
+        self.files = {name: (chance.choice(["src-data", "files"]), chance.random() < 0.5) for name in ["scan", "photo"] if chance.random() < 0.5}
         self.derived = [column for column in self.random_derived(chance) if column]
 
     def random_derived(self, chance):
-        for column in self.columns[1:]:
+        for column in self.columns:
             if column.kind in DAYS and chance.random() < 0.5:
                 day, on = DAYS[column.kind].format(column.name), "DATE '{on}'"
                 years = (
@@ -83,14 +89,15 @@ class Declaration:
                         Column(f"year_{column.name}", "integer", f"year({column.name})", f"year({day})"),
                     ]
                 )
-            if column.kind == "string" and chance.random() < 0.3:
+            if column.kind == "string" and column not in self.ids and chance.random() < 0.3:
                 yield Column(f"length_{column.name}", "integer", f"length({column.name})", f"length({column.name})")
-        if self.has_file and chance.random() < 0.5:
-            yield Column("scanned", "boolean", "has(scan)", "scan_path IS NOT NULL")
+        for name in self.files:
+            if chance.random() < 0.5:
+                yield Column(f"has_{name}", "boolean", f"has({name})", f"{name}_path IS NOT NULL")
 
     @property
     def stored(self):
-        return [*self.columns, *([Column("scan_path", "string")] if self.has_file else [])]
+        return [*self.columns, *(Column(f"{name}_path", "string") for name in self.files)]
 
     @property
     def all(self):
@@ -101,16 +108,19 @@ class Declaration:
         return [column for column in [*self.columns, *self.derived] if column.kind in ("integer", "number")]
 
     def text(self):
-        lines = ["source.key = 'src-data/{id}.csv'", "[columns]", *(f"{column.name} = {column.declared}" for column in self.columns[1:])]
-        if self.has_file:
-            lines += ["[files.scan]", "key = 'src-data/{id}.png'", "types = ['image/png']"]
-            lines += ["copy_to = 'processed_data/images/{id}.png'"] if self.is_copied else []
+        key = "/".join(f"{{{column.name}}}" for column in self.ids)
+        lines = [f"source.key = 'src-data/{key}.csv'", "[columns]"]
+        lines += [f"{column.name} = {column.declared}" for column in self.columns if column.declared]
+        for name, (folder, is_copied) in self.files.items():
+            lines += [f"[files.{name}]", f"key = '{folder}/{key}.{name}'", "types = ['image/png']"]
+            lines += [f"copy_to = 'processed_data/{name}/{key}.png'"] if is_copied else []
         if self.derived:
             lines += ["[derived]", *(f"{column.name} = '{column.declared}'" for column in self.derived)]
         return "\n".join(lines) + "\n"
 
-    def path(self, row_id):
-        return f"{'processed_data/images' if self.is_copied else 'src-data'}/{row_id}.png"
+    def path(self, name, row_id):
+        folder, is_copied = self.files[name]
+        return f"processed_data/{name}/{row_id}.png" if is_copied else f"{folder}/{row_id}.{name}"
 
 
 def random_value(chance, column):
@@ -138,6 +148,17 @@ def random_value(chance, column):
     number = chance.choice([chance.randrange(-100, 100), chance.randrange(-(10**9), 2 * 10**9)])
     number *= 1000 if kind == "epoch_ms" else 1
     return number, str(number)
+
+
+def random_id(chance, kind):
+    """A value of a placeholder, and its text in a key."""
+    if kind == "string":
+        text = chance.choice([str(chance.randrange(2_000)), f"u-{chance.randrange(50):03}", f"A.{chance.randrange(9)}", "u"])
+        return text, text
+    value = chance.randrange(-20, 1_000)
+    if kind == "date":
+        value = datetime.date(2026, 1, 1) + datetime.timedelta(value)
+    return value, str(value)
 
 
 def parameter(value):
@@ -177,14 +198,19 @@ class Oracle:
 
     def __init__(self, declaration, rows):
         self.declaration, self.database = declaration, duckdb.connect()
-        self.database.execute(f"CREATE TABLE stored ({', '.join(f'{column.name} {TYPES[column.kind]}' for column in declaration.stored)})")
+        columns = [f"{column.name} {TYPES[column.kind]}" for column in declaration.stored]
+        # Rows are in the order of the texts in their keys.
+        self.order = [f"text_of_{column.name}" for column in declaration.ids]
+        self.database.execute(f"CREATE TABLE stored ({', '.join(columns)})")
+        self.database.execute(f"CREATE TABLE ids ({', '.join(f'{name} VARCHAR' for name in self.order)})")
         for row in rows:
             self.database.execute(f"INSERT INTO stored VALUES ({','.join('?' * len(declaration.stored))})", [row[column.name] for column in declaration.stored])
+            self.database.execute(f"INSERT INTO ids VALUES ({','.join('?' * len(self.order))})", row["key"].split("/"))
 
     def taken(self, on):
         """All rows with the derived columns on a day, as SQL."""
         derived = [f", {column.sql.replace('{on}', on)} AS {column.name}" for column in self.declaration.derived]
-        return f"SELECT *{''.join(derived)} FROM stored"
+        return f"SELECT stored.*{''.join(derived)}, ids.* FROM stored POSITIONAL JOIN ids"
 
     def rows(self, on, where, values, extremes, keys):
         """The rows that a query matches, as dictionaries."""
@@ -195,15 +221,15 @@ class Oracle:
         conditions = [f"{name} IN ({' UNION ALL '.join(sought)})" for name, sought in by_column.items()]
         sql += f" WHERE {' AND '.join(conditions)}" if conditions else ""
         order = [f"{name} {'DESC' if direction == '.desc' else 'ASC'} NULLS LAST" for name, direction in keys]
-        found = self.database.execute(f"{sql} ORDER BY {', '.join([*order, 'id'])}", values).fetchall()
+        found = self.database.execute(f"{sql} ORDER BY {', '.join([*order, *self.order])}", values).fetchall()
         return [dict(zip([column.name for column in self.declaration.all], row)) for row in found]
 
     def statistics(self, rows):
         """The expected `/stats` of some rows."""
         expected = {"count": len(rows)}
-        if self.declaration.has_file:
-            with_scan = sum(row["scan_path"] is not None for row in rows)
-            expected |= {"with_scan": with_scan, "without_scan": len(rows) - with_scan}
+        for name in self.declaration.files:
+            with_file = sum(row[f"{name}_path"] is not None for row in rows)
+            expected |= {f"with_{name}": with_file, f"without_{name}": len(rows) - with_file}
         for column in self.declaration.stats:
             name, kind = column.name, TYPES[column.kind]
             self.database.execute(f"CREATE OR REPLACE TEMP TABLE numbers (value {kind})")
@@ -250,10 +276,11 @@ def check(server, chance, oracle, all_rows):
     declaration, on = oracle.declaration, chance.choice(ON)
     rows_on = oracle.rows(on, [], [], [], [])
     pairs, where, values, extremes = [], [], [], []
-    if declaration.has_file and chance.random() < 0.3:
-        wanted = chance.random() < 0.5
-        pairs.append(("is_scan_exists", str(wanted)))
-        where.append(f"scan_path IS {'NOT ' if wanted else ''}NULL")
+    for name in declaration.files:
+        if chance.random() < 0.3:
+            wanted = chance.random() < 0.5
+            pairs.append((f"is_{name}_exists", str(wanted)))
+            where.append(f"{name}_path IS {'NOT ' if wanted else ''}NULL")
     for column in declaration.all:
         if column.is_ordered and chance.random() < 0.2:
             word, comparison = chance.choice([("min", ">="), ("max", "<=")])
@@ -312,20 +339,24 @@ def create(executable, chance, lake):
     (lake / "dataset.toml").write_text(declaration.text(), encoding="utf-8")
     rows = {}
     for _ in range(chance.choice([1, 5, 40])):
-        row_id = chance.choice([str(chance.randrange(2_000)), f"u-{chance.randrange(50):03}", f"A.{chance.randrange(9)}"])
+        ids = {column.name: random_id(chance, column.kind) for column in declaration.ids}
+        row_id = "/".join(text for _, text in ids.values())
         values = {}
         # A source without any value is rejected as empty.
         while not any(text for _, text in values.values()):
-            values = {column.name: random_value(chance, column) for column in declaration.columns[1:]}
+            values = {column.name: random_value(chance, column) for column in declaration.columns[len(ids) :]}
+        (sources / row_id).parent.mkdir(parents=True, exist_ok=True)
         with open(sources / f"{row_id}.csv", "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([list(values), [text for _, text in values.values()]])
-        row = {"id": row_id} | {name: value for name, (value, _) in values.items()}
-        if declaration.has_file:
-            has_scan = chance.random() < 0.6
-            row["scan_path"] = declaration.path(row_id) if has_scan else None
-            (sources / f"{row_id}.png").unlink(missing_ok=True)
-            if has_scan:
-                shutil.copy(PICTURE, sources / f"{row_id}.png")
+        row = {"key": row_id} | {name: value for name, (value, _) in [*ids.items(), *values.items()]}
+        for name, (folder, _) in declaration.files.items():
+            has_file = chance.random() < 0.6
+            row[f"{name}_path"] = declaration.path(name, row_id) if has_file else None
+            file = lake / folder / f"{row_id}.{name}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.unlink(missing_ok=True)
+            if has_file:
+                shutil.copy(PICTURE, file)
         rows[row_id] = row
     run = [executable, "process", "--lake", str(lake), "--log", "error", "--output", "json"]
     made = subprocess.run(run, capture_output=True, text=True, check=False)
