@@ -142,34 +142,31 @@ impl<'a> Listing<'a> {
             for folder in &mut self.0 {
                 folder.fill(changes).await?;
             }
-            let mut rows = self.0.iter_mut().map(|folder| &mut folder.next).filter(|next| next.is_some());
-            let Some(first) = rows.next() else { return Ok(None) };
-            let mut same = vec![first];
-            for row in rows {
-                match (&*row, &*same[0]) {
-                    (Some(row_objects), Some(least)) => match row_objects.compare(least) {
-                        Ordering::Less => same = vec![row],
-                        Ordering::Equal => same.push(row),
-                        Ordering::Greater => {}
-                    },
-                    (None, _) | (_, None) => {}
+            let rows = self
+                .0
+                .iter()
+                .enumerate()
+                .filter_map(|(index, folder)| Some((index, folder.next.as_ref()?)));
+            let least = rows.min_by(|(_, left), (_, right)| left.compare(right)).map(|(index, _)| index);
+            let Some(mut row) = least.and_then(|index| self.0[index].next.take()) else {
+                return Ok(None);
+            };
+            for folder in &mut self.0 {
+                if let Some(same) = folder.next.take_if(|other| other.compare(&row).is_eq()) {
+                    row.merge(same);
                 }
             }
-            let mut row: Option<RowObjects> = None;
-            for found in same.into_iter().filter_map(Option::take) {
-                match &mut row {
-                    Some(row) => row.merge(found),
-                    None => row = Some(found),
-                }
-            }
-            match row.map(RowObjects::complete) {
-                Some(Ok(sources)) => {
+            match row.complete() {
+                Ok(sources) => {
                     changes.csv_listed += 1;
                     changes.images_listed += count(sources.files.iter().flatten().count());
                     return Ok(Some(sources));
                 }
-                Some(Err(orphans)) => orphans.for_each(|file| changes.ignore(file, IgnoreCode::OrphanImage)),
-                None => {}
+                Err(orphans) => {
+                    for file in orphans {
+                        changes.ignore(file, IgnoreCode::OrphanImage);
+                    }
+                }
             }
         }
     }

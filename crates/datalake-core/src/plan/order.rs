@@ -164,14 +164,14 @@ impl RowObjects {
     }
 
     /// The sources of the row, or the files that have no CSV.
-    pub fn complete(self) -> Result<RowSources, impl Iterator<Item = SourceObject>> {
+    pub fn complete(self) -> Result<RowSources, Vec<SourceObject>> {
         match self.csv {
             Some(csv) => Ok(RowSources {
                 row_id: self.row_id,
                 csv,
                 files: self.files,
             }),
-            None => Err(self.files.into_iter().flatten()),
+            None => Err(self.files.into_iter().flatten().collect()),
         }
     }
 }

@@ -83,18 +83,14 @@ fn bad_id(dataset: &Dataset, key: &str, name: &str) -> Reason {
     let placeholders = dataset.key().placeholders();
     let texts = keys::patterns(dataset).find_map(|pattern| pattern.texts(key));
     let mut values = placeholders.iter().zip(texts.unwrap_or_default());
-    let (subject, value, rule, place) = match (placeholders, values.find(|(placeholder, value)| !placeholder.accepts(value))) {
-        ([_, _, ..], Some((placeholder, value))) => (
-            format!("the value of {}", placeholder.name),
-            value,
-            placeholder.declared(),
-            format!(" where the key has {{{}}}", placeholder.name),
-        ),
-        _ => {
-            let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-            let declared = placeholders.first().and_then(Placeholder::declared);
-            ("the ID".to_owned(), stem, declared, " before the extension".to_owned())
-        }
+    let invalid = values.find(|(placeholder, value)| placeholders.len() > 1 && !placeholder.accepts(value));
+    let (subject, value, rule, place) = if let Some((placeholder, value)) = invalid {
+        let place = format!(" where the key has {{{}}}", placeholder.name);
+        (format!("the value of {}", placeholder.name), value, placeholder.declared(), place)
+    } else {
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        let declared = placeholders.first().and_then(Placeholder::declared);
+        ("the ID".to_owned(), stem, declared, " before the extension".to_owned())
     };
     let matching = rule.map_or(String::new(), |rule| format!(" that matches {}", text::quoted(rule)));
     let what = if placeholders.len() > 1 { "a value" } else { "an ID" };

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use datalake_core::{
-    dataset::Dataset,
+    dataset::{Dataset, KeyParts},
     keys,
     plan::DeletionGuard,
     run::{RunId, RunMode, RunOutcome, RunReport},
@@ -188,7 +188,7 @@ impl TestLake {
         let mut batches = table.all_rows(&version);
         while let Some(batch) = batches.try_next().await.unwrap() {
             for row in batch.iter() {
-                let image = row.path(0).map(|parts| parts.concat()).unwrap_or_default();
+                let image = row.path(0).map(KeyParts::concat).unwrap_or_default();
                 let values = [0, 1, 2, 3].map(|column| row.value(column).unwrap().to_string());
                 rows.push(format!("{},{image}", values.join(",")));
             }

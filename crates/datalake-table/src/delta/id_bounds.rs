@@ -60,29 +60,24 @@ fn tag<'a>(add: &'a Add, name: &str) -> Option<&'a str> {
 
 /// Adds what was read from a file to its entry, which had no bounds.
 pub(crate) fn complete(add: &mut Add, schema: &TableSchema, found: &RowsAndBounds) {
-    let (min_id, max_id) = (&found.min_id, &found.max_id);
-    let of_column = |id: &str, bound: &str| match found.rows {
-        0 => Bounds::default(),
-        _ => Bounds(vec![(id.to_owned(), json!(bound))]),
-    };
-    let stats = match schema.only_id() {
-        Some(id) => Stats {
+    let bounds = [&found.min_id, &found.max_id].map(|bound| (found.rows > 0).then(|| bound.to_string()));
+    let stats = if let Some(id) = schema.only_id() {
+        let [min_values, max_values] = bounds.map(|bound| Bounds(bound.map(|bound| (id.to_owned(), json!(bound))).into_iter().collect()));
+        Stats {
             num_records: Some(found.rows),
-            min_values: of_column(id, min_id),
-            max_values: of_column(id, max_id),
+            min_values,
+            max_values,
             ..Stats::default()
-        },
-        None => {
-            let recorded = add.stats.as_deref().and_then(|stats| serde_json::from_str(stats).ok());
-            if found.rows > 0 {
-                let tags = add.tags.get_or_insert_default();
-                tags.insert(MIN_ID.to_owned(), Some(min_id.to_string()));
-                tags.insert(MAX_ID.to_owned(), Some(max_id.to_string()));
-            }
-            Stats {
-                num_records: Some(found.rows),
-                ..recorded.unwrap_or_default()
-            }
+        }
+    } else {
+        let tags = [MIN_ID, MAX_ID].into_iter().zip(bounds).filter(|(_, bound)| bound.is_some());
+        add.tags
+            .get_or_insert_default()
+            .extend(tags.map(|(name, bound)| (name.to_owned(), bound)));
+        let recorded: Option<Stats> = add.stats.as_deref().and_then(|stats| serde_json::from_str(stats).ok());
+        Stats {
+            num_records: Some(found.rows),
+            ..recorded.unwrap_or_default()
         }
     };
     add.stats = serde_json::to_string(&stats).ok();

@@ -10,7 +10,13 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
-use datalake_core::{count::count, dataset::Dataset, keys, reject::IgnoreCode, text::grouped};
+use datalake_core::{
+    count::count,
+    dataset::{Dataset, KeyPattern},
+    keys,
+    reject::IgnoreCode,
+    text::grouped,
+};
 use datalake_processor::{declaration::DeclarationError as InvalidDeclaration, error::RunError};
 use datalake_store::{
     bucket::{Bucket, Metadata, ObjectKind, PutMode},
@@ -110,7 +116,7 @@ async fn stored_dataset(args: &LakeArgs) -> anyhow::Result<Arc<Dataset>> {
 /// The names of the objects of a dataset: `{user_id}.csv`.
 fn names(dataset: &Dataset) -> Vec<String> {
     let patterns = [dataset.key()].into_iter().chain(dataset.files().iter().map(|file| &file.key));
-    patterns.map(|pattern| pattern.name_template()).collect()
+    patterns.map(KeyPattern::name_template).collect()
 }
 
 /// What happened to the declaration of the lake.

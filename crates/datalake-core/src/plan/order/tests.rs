@@ -37,7 +37,7 @@ fn group(dataset: &Arc<Dataset>, names: &[&str]) -> Vec<String> {
                 let file = row.files[0].as_ref().map(name).unwrap_or_default();
                 vec![format!("{}: {} {file}", row.row_id, name(&row.csv))]
             }
-            Err(orphans) => orphans.map(|file| format!("{} without CSV", name(&file))).collect(),
+            Err(orphans) => orphans.iter().map(|file| format!("{} without CSV", name(file))).collect(),
         },
         ListingEntry::Ignored(object, code) => vec![format!("{} {code}", name(&object))],
     });
