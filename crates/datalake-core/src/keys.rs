@@ -9,7 +9,7 @@ mod table;
 
 pub(crate) use self::{
     near_miss::near_miss,
-    source::{first_name_from, folder_of, last_name, patterns},
+    source::{folder_of, patterns, row_end, row_start},
 };
 pub use self::{
     near_miss::{NameDifference, NearMiss, near_miss_of, row_of},

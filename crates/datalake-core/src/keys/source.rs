@@ -143,7 +143,7 @@ pub fn file_sources(file: &FileColumn, row_id: &RowId) -> Vec<String> {
 }
 
 /// The last name that an object of the row can have in its folder: after it, a listing of the folder in key order contains no more objects of the row.
-pub(crate) fn last_name(dataset: &Dataset, row_id: &RowId) -> String {
+pub(crate) fn row_end(dataset: &Dataset, row_id: &RowId) -> String {
     let own_end = dataset.key().literals().last();
     let end = patterns(dataset).filter_map(|pattern| pattern.literals().last()).max();
     let mut name = dataset.key().key_of(row_id).split_off(dataset.key().folder().len());
@@ -157,7 +157,7 @@ pub(crate) fn last_name(dataset: &Dataset, row_id: &RowId) -> String {
 
 /// A name that no object of this row, or of a row with a greater ID, precedes in its folder. The first value decides: `a-b/1.csv` precedes `a/2.csv`, but `a` is less
 /// than `a-b`.
-pub(crate) fn first_name_from(dataset: &Dataset, row_id: &RowId) -> String {
+pub(crate) fn row_start(dataset: &Dataset, row_id: &RowId) -> String {
     let before = dataset
         .key()
         .literals()

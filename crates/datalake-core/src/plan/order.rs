@@ -33,7 +33,7 @@ pub enum ListingEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowObjects {
     /// The place in the common order: the last name that the row's objects can have.
-    last_name: String,
+    row_end: String,
     row_id: RowId,
     csv: Option<SourceObject>,
     files: Box<[Option<SourceObject>]>,
@@ -112,11 +112,11 @@ impl SourceGrouper {
         while let Some(first) = self.pending.first_entry()
             && first.key().as_str() < name
         {
-            let (last_name, row) = first.remove_entry();
-            out.push(row.listed(last_name));
+            let (row_end, row) = first.remove_entry();
+            out.push(row.listed(row_end));
         }
-        let last_name = keys::last_name(&self.dataset, &source.row_id);
-        let pending = self.pending.entry(last_name).or_insert_with(|| PendingRow {
+        let row_end = keys::row_end(&self.dataset, &source.row_id);
+        let pending = self.pending.entry(row_end).or_insert_with(|| PendingRow {
             row_id: source.row_id,
             csv: None,
             files: self.dataset.files().iter().map(|_| None).collect(),
@@ -134,14 +134,14 @@ impl SourceGrouper {
 
     /// Appends the remaining entries to `out` after the end of the listing.
     pub fn finish(self, out: &mut Vec<ListingEntry>) {
-        out.extend(self.pending.into_iter().map(|(last_name, row)| row.listed(last_name)));
+        out.extend(self.pending.into_iter().map(|(row_end, row)| row.listed(row_end)));
     }
 }
 
 impl PendingRow {
-    fn listed(self, last_name: String) -> ListingEntry {
+    fn listed(self, row_end: String) -> ListingEntry {
         ListingEntry::Row(RowObjects {
-            last_name,
+            row_end,
             row_id: self.row_id,
             csv: self.csv,
             files: self.files,
@@ -152,7 +152,7 @@ impl PendingRow {
 impl RowObjects {
     /// Compares two rows in the common order.
     pub fn compare(&self, other: &Self) -> Ordering {
-        self.last_name.cmp(&other.last_name)
+        self.row_end.cmp(&other.row_end)
     }
 
     /// Adds the objects of the same row in another folder.
@@ -180,8 +180,8 @@ impl RowObjects {
 #[derive(Debug)]
 pub struct KeyOrder {
     dataset: Arc<Dataset>,
-    /// By the last name that the row's sources can have.
-    pending: BTreeMap<String, RecordedRow>,
+    /// By the last name that the row's sources can have. Rows of another declaration, whose IDs have more values, can have the same name.
+    pending: BTreeMap<(String, RowId), RecordedRow>,
 }
 
 impl KeyOrder {
@@ -195,13 +195,14 @@ impl KeyOrder {
 
     /// Adds the next row in the byte order of IDs, and appends to `out` the rows that no later row can precede.
     pub fn push(&mut self, row: RecordedRow, out: &mut Vec<RecordedRow>) {
-        let first_name = keys::first_name_from(&self.dataset, &row.row_id);
+        let row_start = keys::row_start(&self.dataset, &row.row_id);
         while let Some(first) = self.pending.first_entry()
-            && *first.key() <= first_name
+            && first.key().0 <= row_start
         {
             out.push(first.remove());
         }
-        self.pending.insert(keys::last_name(&self.dataset, &row.row_id), row);
+        let key = (keys::row_end(&self.dataset, &row.row_id), row.row_id.clone());
+        self.pending.insert(key, row);
     }
 
     /// Appends the remaining rows to `out` after the last one.
@@ -212,7 +213,8 @@ impl KeyOrder {
 
 /// Compares the next rows of two streams that are in the common order.
 pub fn compare_key_order(dataset: &Dataset, listed: &RowId, recorded: &RowId) -> Ordering {
-    keys::last_name(dataset, listed).cmp(&keys::last_name(dataset, recorded))
+    let by_name = keys::row_end(dataset, listed).cmp(&keys::row_end(dataset, recorded));
+    by_name.then_with(|| listed.cmp(recorded))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The first steps with a lake that has neither a table nor sources. An empty lake is waiting for sources; it has not failed.
 
 use datalake_core::{
-    dataset::{Dataset, KeyPattern},
+    dataset::{ColumnType, Dataset, KeyPattern},
+    query::column::Column,
     row_id::RowId,
 };
 use maud::{Markup, html};
@@ -37,9 +38,9 @@ pub(super) fn card(dataset: &Dataset, lake: Option<&LakeLabel>, active: Option<&
                     h3 { "Add sources" }
                     p {
                         "Put one " (labels::sources_in_sentence(dataset)[0]) " per " (entity) " into " code.wrap { (folder) } ", named by the " (entity) "'s ID, for example "
-                        code { (file_name(dataset.key())) } "."
+                        code { (file_name(dataset, dataset.key())) } "."
                         @for file in dataset.files() {
-                            " " (article(&labels::file_in_sentence(file))) " is optional: " code { (file_name(&file.key)) } "."
+                            " " (article(&labels::file_in_sentence(file))) " is optional: " code { (file_name(dataset, &file.key)) } "."
                         }
                     }
                     pre.log tabindex="0" { (sample_source::csv(dataset)) }
@@ -67,11 +68,15 @@ pub(super) fn card(dataset: &Dataset, lake: Option<&LakeLabel>, active: Option<&
     }
 }
 
-/// The name of an object of the row 1000.
-fn file_name(key: &KeyPattern) -> String {
-    let ids: Vec<_> = key.placeholders().iter().map(|_| "1000").collect();
-    let key = RowId::of(&ids).map(|row_id| key.key_of(&row_id)).unwrap_or_default();
-    key.rsplit('/').next().unwrap_or_default().to_owned()
+/// The name of an object: that of the row 1000, or if a row has another ID than one text, the template of the names.
+fn file_name(dataset: &Dataset, key: &KeyPattern) -> String {
+    match RowId::parse("1000") {
+        Ok(row_id) if Column::KEY.is_whole_id(dataset) && Column::KEY.column_type(dataset) == ColumnType::String => {
+            let key = key.key_of(&row_id);
+            key.rsplit('/').next().unwrap_or_default().to_owned()
+        }
+        _ => key.name_template(),
+    }
 }
 
 /// A noun at the beginning of a sentence, with its article.

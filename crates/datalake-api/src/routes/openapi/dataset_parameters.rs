@@ -127,7 +127,7 @@ fn row_id(column: &declared::Column) -> Parameter {
         .required(Required::True)
         .description(Some(format!("The ENTITY's ID: the part `{{{name}}}` of the key of its source.")))
         .schema(Some(schema))
-        .example(Some("1000".into()))
+        .example((column.column_type == ColumnType::String).then(|| "1000".into()))
         .build()
 }
 

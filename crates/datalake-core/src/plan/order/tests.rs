@@ -122,6 +122,26 @@ fn objects_are_listed_with_the_innermost_folder() {
 }
 
 #[test]
+fn recorded_rows_of_another_declaration_are_all_returned() {
+    let wells = dataset("src-data/{plate}/{well}.csv", "src-data/{plate}/{well}.png");
+    let ids: Vec<RowId> = [&["a"][..], &["a", "b"], &["a", "b", "c"], &["a", "b", "d"], &["a-", "b"]]
+        .map(|values| RowId::of(values).unwrap())
+        .into();
+    let (mut key_order, mut ordered) = (KeyOrder::new(Arc::clone(&wells)), Vec::new());
+    for row_id in &ids {
+        let row = RecordedRow {
+            row_id: row_id.clone(),
+            ..recorded(true, None, None)
+        };
+        key_order.push(row, &mut ordered);
+    }
+    key_order.finish(&mut ordered);
+    assert_eq!(ordered.len(), ids.len());
+    let compare = |left: &RecordedRow, right: &RecordedRow| compare_key_order(&wells, &left.row_id, &right.row_id).is_lt();
+    assert!(ordered.is_sorted_by(compare), "{ordered:?}");
+}
+
+#[test]
 fn listing_out_of_order_is_an_error() {
     let (mut grouper, mut out) = (SourceGrouper::new(Dataset::shared_users(), keys::SOURCES), Vec::new());
     grouper.push(object("2.csv", "e"), &mut out).unwrap();
@@ -157,7 +177,7 @@ fn ids(values: usize) -> impl Strategy<Value = Vec<RowId>> {
 /// Both streams are returned in the same order, and few rows are pending.
 fn check_order(dataset: &Arc<Dataset>, ids: &[RowId]) -> Result<(), TestCaseError> {
     let mut expected = ids.to_vec();
-    expected.sort_by_key(|id| keys::last_name(dataset, id));
+    expected.sort_by_key(|id| keys::row_end(dataset, id));
     let (mut key_order, mut ordered) = (KeyOrder::new(Arc::clone(dataset)), Vec::new());
     for row_id in ids {
         let row = RecordedRow {
