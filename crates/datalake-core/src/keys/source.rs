@@ -144,14 +144,14 @@ pub fn file_sources(file: &FileColumn, row_id: &RowId) -> Vec<String> {
 
 /// The last name that an object of the row can have in its folder: after it, a listing of the folder in key order contains no more objects of the row.
 pub(crate) fn row_end(dataset: &Dataset, row_id: &RowId) -> String {
-    let own_end = dataset.key().literals().last();
+    let key = dataset.key();
     let end = patterns(dataset).filter_map(|pattern| pattern.literals().last()).max();
-    let mut name = dataset.key().key_of(row_id).split_off(dataset.key().folder().len());
-    if let (Some(own_end), Some(end)) = (own_end, end) {
-        // The names of a row differ only at their ends: `Dataset::check_supported`.
-        name.truncate(name.len() - own_end.len());
-        name.push_str(end);
-    }
+    // The names of a row differ only after the last value: `Dataset::check_supported`.
+    let first = key.literals().first().and_then(|first| first.strip_prefix(key.folder()));
+    let others = key.parts(row_id.as_str()).iter().take(2 * dataset.id_columns()).skip(1);
+    let parts = first.into_iter().chain(others).chain(end.map(|end| &**end));
+    let mut name = String::with_capacity(parts.clone().map(str::len).sum());
+    name.extend(parts);
     name
 }
 

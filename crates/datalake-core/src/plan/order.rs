@@ -213,6 +213,10 @@ impl KeyOrder {
 
 /// Compares the next rows of two streams that are in the common order.
 pub fn compare_key_order(dataset: &Dataset, listed: &RowId, recorded: &RowId) -> Ordering {
+    // Most rows have not changed.
+    if listed == recorded {
+        return Ordering::Equal;
+    }
     let by_name = keys::row_end(dataset, listed).cmp(&keys::row_end(dataset, recorded));
     by_name.then_with(|| listed.cmp(recorded))
 }
