@@ -50,8 +50,10 @@ pub struct Dataset {
     compression: Compression,
     csv: CsvDialect,
     columns: Box<[Column]>,
-    /// For each column, the index of its values among those that rows store; none for a text of the ID.
+    /// For each placeholder, the index of its values among those that rows store; none for a text of the ID.
     stored: Box<[Option<usize>]>,
+    /// The number of placeholders whose values rows store.
+    stored_ids: usize,
     files: Box<[FileColumn]>,
     derived: Box<[DerivedColumn]>,
     stats: Box<[Name]>,
@@ -172,13 +174,17 @@ impl Dataset {
     /// of the ID.
     pub fn stored_columns(&self) -> impl Iterator<Item = (usize, &Column)> {
         let columns = self.columns.iter().enumerate();
-        columns.filter(|(index, _)| self.stored[*index].is_some())
+        columns.filter(|(index, _)| self.stored_index(*index).is_some())
     }
 
     /// The index of the values of a column among those that rows store; none for a text of the ID.
     #[inline]
     pub fn stored_index(&self, column: usize) -> Option<usize> {
-        self.stored[column]
+        // The columns after the placeholders are all stored.
+        match column.checked_sub(self.id_columns()) {
+            Some(after) => Some(self.stored_ids + after),
+            None => self.stored[column],
+        }
     }
 
     /// The columns with values of the sources: those of the placeholders, then the others as declared.
@@ -252,7 +258,8 @@ impl Dataset {
                 next - 1
             })
         };
-        columns.iter().map(index).collect()
+        let is_in_key = |column: &&Column| matches!(column.origin, Origin::Key(_));
+        columns.iter().take_while(is_in_key).map(index).collect()
     }
 
     /// The columns with statistics if a declaration lists none: numbers, then derived numbers.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use datalake_core::{
     calendar::Ages,
     csv::{self, Escape},
-    dataset::ValueRef,
+    dataset::{KeyParts, ValueRef},
     query::column::Column,
     row::{Cell, RowView},
 };
@@ -137,7 +137,7 @@ fn write_object(text: &mut Vec<u8>, row: &RowView<'_>, columns: &[Column], names
 pub fn write_value(text: &mut Vec<u8>, row: &RowView<'_>, column: Column, ages: Ages) {
     match row.cell(column, ages) {
         None => text.extend_from_slice(b"null"),
-        Some(Cell::Path(parts)) => write_texts(text, parts.iter()),
+        Some(Cell::Path(parts)) => write_path(text, parts),
         Some(Cell::Value(ValueRef::Text(value))) => write_text(text, value),
         Some(Cell::Value(ValueRef::Integer(number) | ValueRef::EpochMs(number) | ValueRef::EpochS(number))) => write_number(text, number),
         // The shortest form of a number is valid JSON.
@@ -154,18 +154,28 @@ fn write_number(text: &mut Vec<u8>, number: i64) {
 }
 
 fn write_text(text: &mut Vec<u8>, value: &str) {
-    write_texts(text, std::iter::once(value));
-}
-
-/// Writes the parts of one string. Most strings contain nothing that JSON escapes; they are copied unchanged.
-fn write_texts<'a>(text: &mut Vec<u8>, parts: impl Iterator<Item = &'a str> + Clone) {
-    // Without an early exit, the compiler vectorizes the loop.
-    let escaped = |found: u8, byte: u8| found | u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\');
-    if parts.clone().any(|part| part.bytes().fold(0, escaped) != 0) {
-        serde_json::to_writer(text, &parts.collect::<String>()).expect("writing a string to memory cannot fail");
+    if !is_plain(value) {
+        serde_json::to_writer(text, value).expect("writing a string to memory cannot fail");
         return;
     }
     text.push(b'"');
-    parts.for_each(|part| text.extend_from_slice(part.as_bytes()));
+    text.extend_from_slice(value.as_bytes());
     text.push(b'"');
+}
+
+fn write_path(text: &mut Vec<u8>, parts: KeyParts<'_>) {
+    if !parts.iter().all(is_plain) {
+        write_text(text, &parts.concat());
+        return;
+    }
+    text.push(b'"');
+    parts.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
+    text.push(b'"');
+}
+
+/// Whether a text contains nothing that JSON escapes, like most. It is copied unchanged.
+fn is_plain(text: &str) -> bool {
+    // Without an early exit, the compiler vectorizes the loop.
+    let escaped = |found: u8, byte: u8| found | u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\');
+    text.bytes().fold(0, escaped) == 0
 }

@@ -115,6 +115,7 @@ fn parse_by(text: &str, rules: Rules) -> Result<Dataset, DatasetError> {
         None => Dataset::default_stats(&columns, &derived),
         Some(node) => derived::stats(node, &columns, &derived)?,
     };
+    let stored = Dataset::stored_indexes(&columns);
     Ok(Dataset {
         title,
         entity,
@@ -122,7 +123,8 @@ fn parse_by(text: &str, rules: Rules) -> Result<Dataset, DatasetError> {
         format,
         compression,
         csv,
-        stored: Dataset::stored_indexes(&columns),
+        stored_ids: stored.iter().flatten().count(),
+        stored,
         columns,
         files,
         derived,
