@@ -7,6 +7,8 @@
 # current digests with `docker buildx imagetools inspect rust:1.95-bookworm`. Without them, the tags are used.
 ARG RUST_IMAGE=rust:1.95-bookworm
 ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+# The stage below, or an image that has the executable in /out: `packaging/images.sh EXECUTABLE` passes one.
+ARG BUILDER=builder
 
 FROM ${RUST_IMAGE} AS chef
 WORKDIR /build
@@ -25,10 +27,12 @@ COPY . .
 RUN cargo build --locked --profile "$PROFILE" --package datalake \
     && install -D --strip target/*/datalake /out/usr/local/bin/datalake
 
+FROM ${BUILDER} AS executable
+
 # No shell, no package manager, user 65532.
 FROM ${BASE_IMAGE} AS base
 COPY LICENSE THIRD-PARTY-NOTICES /usr/share/doc/datalake/
-COPY --from=builder /out/ /
+COPY --from=executable /out/ /
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/datalake"]
 ARG BASE_IMAGE
