@@ -106,3 +106,15 @@ impl Reject {
         self
     }
 }
+#[cfg(test)]
+impl Reject {
+    /// Fails unless the reject has this code and a message with these parts.
+    #[track_caller]
+    pub(crate) fn assert_has(&self, code: RejectCode, parts: &[&str]) {
+        let message = self.reason.to_string();
+        assert_eq!(self.code, code, "{message}");
+        for part in parts {
+            assert!(message.contains(part), "{part:?} is not in {message:?}");
+        }
+    }
+}

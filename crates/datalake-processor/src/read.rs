@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
         progress(Progress::Read { done: 0, total });
         let mut reads = Vec::with_capacity(total);
         let mut outcomes = stream::iter(changes)
-            .map(|change| self.read_user(change))
+            .map(|change| self.read_row(change))
             .buffer_unordered(READS_IN_FLIGHT_MAX);
         while let Some(read) = outcomes.try_next().await? {
             reads.push(read);
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
         Ok(reads)
     }
 
-    async fn read_user(&self, change: RowPlan) -> Result<RowRead, StoreError> {
+    async fn read_row(&self, change: RowPlan) -> Result<RowRead, StoreError> {
         let csv = match change.csv {
             SourceChange::Unchanged => CsvRead::Same,
             SourceChange::Removed => CsvRead::Gone,

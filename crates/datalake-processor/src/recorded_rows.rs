@@ -32,14 +32,14 @@ struct RowRejects {
 
 /// The rejected sources of each ID that has any, without ignored objects.
 fn rejects_by_row(dataset: &Dataset, open: &[ExcludedSource]) -> BTreeMap<RowId, RowRejects> {
-    let mut by_user = BTreeMap::<RowId, RowRejects>::new();
+    let mut by_row = BTreeMap::<RowId, RowRejects>::new();
     for reject in open {
         let (Exclusion::Rejected(_), Some(row_id), Ok(source)) =
             (&reject.exclusion, &reject.row_id, keys::parse_source(dataset, &reject.key))
         else {
             continue;
         };
-        let rejects = by_user.entry(row_id.clone()).or_default();
+        let rejects = by_row.entry(row_id.clone()).or_default();
         match source.role {
             KeyRole::Source => rejects.csv = Some(reject.clone()),
             KeyRole::File(index) => {
@@ -48,7 +48,7 @@ fn rejects_by_row(dataset: &Dataset, open: &[ExcludedSource]) -> BTreeMap<RowId,
             }
         }
     }
-    by_user
+    by_row
 }
 
 /// The IDs that the table recorded by a row or a reject, in key order. Keeps the rows of one data file at a time in memory.

@@ -63,9 +63,7 @@ impl RowQuery {
         let (snapshot, selection) = (Arc::clone(&self.snapshot), self.selection());
         let total = snapshot.count(&selection);
         // The permit has to exist before the rows are sorted.
-        let permit = (!query.order.is_by_user_id())
-            .then(|| budget.acquire(to_usize(total)))
-            .transpose()?;
+        let permit = (!query.order.is_by_id()).then(|| budget.acquire(to_usize(total))).transpose()?;
         let rows = RowCursor::all(snapshot, selection, &query.order, self.after(), total);
         Ok((RowPage { rows, total, next: None }, permit))
     }
@@ -128,7 +126,7 @@ impl RowQuery {
     /// Whether no long scan is needed: the rows are read in the order of the table, or they are few.
     pub fn is_quick(&self) -> bool {
         let query = &self.data_query.query;
-        let is_range = query.filter.is_range_of_ids() && query.order.is_by_user_id();
+        let is_range = query.filter.is_range_of_ids() && query.order.is_by_id();
         is_range || self.snapshot.len() <= ROWS_INLINE_MAX
     }
 

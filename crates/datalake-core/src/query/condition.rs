@@ -273,7 +273,7 @@ impl Condition {
     }
 
     /// The comparison with an ID, if the condition is one. Rows are ordered by their IDs, so such a condition bounds a range.
-    pub fn on_user_id(&self) -> Option<(Comparison, &str)> {
+    pub fn on_id(&self) -> Option<(Comparison, &str)> {
         match &self.0 {
             Kind::Column {
                 is_id: true,

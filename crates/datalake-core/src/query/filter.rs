@@ -112,7 +112,7 @@ impl Selection {
 
     /// The lower bound of the IDs of matching rows, if any.
     pub fn least_id(&self) -> Option<&str> {
-        let bounds = self.conditions.iter().filter_map(Condition::on_user_id);
+        let bounds = self.conditions.iter().filter_map(Condition::on_id);
         let least =
             bounds.filter(|(comparison, _)| matches!(comparison, Comparison::Equal | Comparison::Greater | Comparison::GreaterOrEqual));
         least.map(|(_, row_id)| row_id).max()
@@ -120,7 +120,7 @@ impl Selection {
 
     /// The upper bound of the IDs of matching rows, if any.
     pub fn greatest_id(&self) -> Option<&str> {
-        let bounds = self.conditions.iter().filter_map(Condition::on_user_id);
+        let bounds = self.conditions.iter().filter_map(Condition::on_id);
         let greatest =
             bounds.filter(|(comparison, _)| matches!(comparison, Comparison::Equal | Comparison::Less | Comparison::LessOrEqual));
         greatest.map(|(_, row_id)| row_id).min()
@@ -134,8 +134,8 @@ impl Selection {
 
 fn are_bounds_of_ids(conditions: &[Condition]) -> bool {
     let is_bound = |condition: &Condition| {
-        let on_user_id = condition.on_user_id();
-        on_user_id.is_some_and(|(comparison, _)| comparison != Comparison::NotEqual)
+        let on_id = condition.on_id();
+        on_id.is_some_and(|(comparison, _)| comparison != Comparison::NotEqual)
     };
     conditions.iter().all(is_bound)
 }

@@ -399,9 +399,9 @@ mod tests {
         let parse =
             |pairs: &[(&'static str, &'static str)]| Query::parse(Dataset::users(), pairs.iter().copied(), Scope::Rows, &[]).unwrap();
         let search = parse(&[("q", "ann")]);
-        assert!(search.order.is_best_match_first() && !search.order.is_by_user_id());
+        assert!(search.order.is_best_match_first() && !search.order.is_by_id());
         assert!(!search.filter.is_range_of_ids());
-        assert!(parse(&[("q", "ann"), ("order", "user_id")]).order.is_by_user_id());
+        assert!(parse(&[("q", "ann"), ("order", "user_id")]).order.is_by_id());
         assert!(!parse(&[("order", "age"), ("q", "ann")]).order.is_best_match_first());
         check_rejected(&[("q", " ")], "q", None);
         check_rejected(&[("q", "a"), ("q", "b")], "q", None);

@@ -82,7 +82,7 @@ impl Order {
     }
 
     /// Whether the order is that of the table: `user_id`, ascending.
-    pub fn is_by_user_id(&self) -> bool {
+    pub fn is_by_id(&self) -> bool {
         self.search.is_none() && self.keys.is_empty()
     }
 
@@ -188,7 +188,7 @@ mod tests {
         check("age.desc", "bcad"); // in both directions.
         check("img_path.desc", "dcab");
         check("last_name,age.desc,first_name.asc", "bcad");
-        assert!(Order::parse(Dataset::users(), "order", "user_id.asc").unwrap().is_by_user_id());
+        assert!(Order::parse(Dataset::users(), "order", "user_id.asc").unwrap().is_by_id());
         check_rejected("", None);
         check_rejected("ages", Some("age"));
         check_rejected("age.down", None);

@@ -87,9 +87,9 @@ fn stored(rejects: &[ExcludedSource]) -> Vec<ExcludedSource> {
     let cut = |time: Timestamp| Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time);
     rejects
         .iter()
-        .map(|refusal| ExcludedSource {
-            since: cut(refusal.since),
-            ..refusal.clone()
+        .map(|excluded| ExcludedSource {
+            since: cut(excluded.since),
+            ..excluded.clone()
         })
         .collect()
 }
@@ -132,12 +132,12 @@ fn encode(rejects: &[ExcludedSource]) -> Result<bytes::Bytes, TableError> {
 }
 
 fn encode_now(rejects: &[ExcludedSource]) -> Result<bytes::Bytes, TableError> {
-    let reject = |refusal: &ExcludedSource| match &refusal.exclusion {
+    let reject = |excluded: &ExcludedSource| match &excluded.exclusion {
         Exclusion::Rejected(reject) => Some(reject.clone()),
         Exclusion::Ignored(_) => None,
     };
     let details: Vec<Option<Reject>> = rejects.iter().map(reject).collect();
-    let kind = |refusal: &ExcludedSource| match refusal.exclusion {
+    let kind = |excluded: &ExcludedSource| match excluded.exclusion {
         Exclusion::Rejected(_) => REJECTED,
         Exclusion::Ignored(_) => IGNORED,
     };
@@ -146,12 +146,12 @@ fn encode_now(rejects: &[ExcludedSource]) -> Result<bytes::Bytes, TableError> {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let valid_files: Vec<Option<String>> = rejects.iter().map(valid_files_text).collect();
     parquet_columns::write(vec![
-        string_column(KEY, rejects.iter().map(|refusal| Some(&*refusal.key))),
-        string_column(USER_ID, rejects.iter().map(|refusal| refusal.row_id.as_ref().map(RowId::as_str))),
-        string_column(ETAG, rejects.iter().map(|refusal| Some(&*refusal.etag))),
-        long_column(SIZE, rejects.iter().map(|refusal| Some(number(refusal.size)))),
-        string_column(KIND, rejects.iter().map(|refusal| Some(kind(refusal)))),
-        string_column(CODE, rejects.iter().map(|refusal| Some(refusal.exclusion.code()))),
+        string_column(KEY, rejects.iter().map(|excluded| Some(&*excluded.key))),
+        string_column(USER_ID, rejects.iter().map(|excluded| excluded.row_id.as_ref().map(RowId::as_str))),
+        string_column(ETAG, rejects.iter().map(|excluded| Some(&*excluded.etag))),
+        long_column(SIZE, rejects.iter().map(|excluded| Some(number(excluded.size)))),
+        string_column(KIND, rejects.iter().map(|excluded| Some(kind(excluded)))),
+        string_column(CODE, rejects.iter().map(|excluded| Some(excluded.exclusion.code()))),
         long_column(LINE, places().map(|place| place?.line.map(i64::from))),
         long_column(COLUMN, places().map(|place| place?.column.map(i64::from))),
         long_column(BYTE_OFFSET, places().map(|place| Some(number(place?.byte_offset)))),
@@ -165,8 +165,8 @@ fn encode_now(rejects: &[ExcludedSource]) -> Result<bytes::Bytes, TableError> {
         string_column(EXPECTED, reasons().map(|reason| reason.map(|reason| &*reason.expected))),
         string_column(REMEDY, reasons().map(|reason| reason.map(|reason| &*reason.remedy))),
         timestamp_column(VALID_FROM, details.iter().map(|reject| reject.as_ref()?.valid_from)),
-        string_column(RUN_ID, rejects.iter().map(|refusal| Some(refusal.run_id.as_str()))),
-        timestamp_column(SINCE, rejects.iter().map(|refusal| Some(refusal.since))),
+        string_column(RUN_ID, rejects.iter().map(|excluded| Some(excluded.run_id.as_str()))),
+        timestamp_column(SINCE, rejects.iter().map(|excluded| Some(excluded.since))),
         string_column(VALID_FILES, valid_files.iter().map(Option::as_deref)),
     ])
 }
@@ -193,7 +193,7 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<ExcludedSource>
             .map_err(|_| columns.invalid(name, "contains a number out of range"))
     };
     let code = text(CODE)?;
-    let refusal = if text(KIND)? == IGNORED {
+    let exclusion = if text(KIND)? == IGNORED {
         IgnoreCode::parse(code).map(Exclusion::Ignored)
     } else {
         let place = match columns.longs(BYTE_OFFSET)?.get(row) {
@@ -218,7 +218,7 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<ExcludedSource>
         };
         RejectCode::parse(code).map(reject).transpose()?.map(Exclusion::Rejected)
     };
-    let Some(refusal) = refusal else { return Ok(None) };
+    let Some(exclusion) = exclusion else { return Ok(None) };
     let row_id = optional_text(USER_ID)?
         .map(RowId::parse)
         .transpose()
@@ -235,15 +235,15 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<ExcludedSource>
         row_id,
         etag: text(ETAG)?.into(),
         size: number(SIZE)?,
-        exclusion: refusal,
+        exclusion,
         run_id,
         since,
         valid_files,
     }))
 }
 
-fn valid_files_text(refusal: &ExcludedSource) -> Option<String> {
-    let files = refusal.valid_files.iter();
+fn valid_files_text(excluded: &ExcludedSource) -> Option<String> {
+    let files = excluded.valid_files.iter();
     let files: Vec<Option<(&str, u64)>> = files.map(|file| file.as_ref().map(|file| (&*file.etag, file.size))).collect();
     (!files.is_empty()).then(|| serde_json::json!(files).to_string())
 }
@@ -258,13 +258,13 @@ fn parse_valid_files(text: &str) -> Option<Box<[Option<SourceVersion>]>> {
 mod tests {
     use super::*;
 
-    fn refusal(refusal: Exclusion) -> ExcludedSource {
+    fn excluded(exclusion: Exclusion) -> ExcludedSource {
         ExcludedSource {
             key: "src-data/1.csv".into(),
             row_id: None,
             etag: "tag".into(),
             size: 41,
-            exclusion: refusal,
+            exclusion,
             run_id: RunId::parse("run-1").unwrap(),
             since: Timestamp::UNIX_EPOCH,
             valid_files: Box::default(),
@@ -291,7 +291,7 @@ mod tests {
             Exclusion::Rejected(placed),
             Exclusion::Ignored(IgnoreCode::Temporary),
         ]
-        .map(refusal);
+        .map(excluded);
         let with_files = ExcludedSource {
             valid_files: [
                 None,

@@ -56,7 +56,7 @@ impl RowCursor {
     /// In the order of the IDs, rows are read one by one. Any other order reads all rows first, and keeps the number of each:
     /// [`ROW_NUMBER_BYTES`] per row.
     pub fn all(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, total: u64) -> Self {
-        if order.is_by_user_id() {
+        if order.is_by_id() {
             let span = snapshot.span_after(&selection, after);
             return Self::scan(snapshot, selection, span);
         }
@@ -142,12 +142,12 @@ impl Page {
     /// A range of IDs in their order is not read: its pages follow from positions. For other selections and orders, one pass counts the
     /// rows and collects the numbers of those on the page; it keeps at most twice as many as `limit`.
     pub fn new(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, limit: usize) -> Self {
-        if order.is_by_user_id() && selection.is_range_of_ids() {
+        if order.is_by_id() && selection.is_range_of_ids() {
             return Self::of_range(snapshot, selection, after, limit);
         }
         // One more row shows whether there is a next page.
         let rows_max = limit.saturating_add(1);
-        let (total, mut numbers) = if order.is_by_user_id() {
+        let (total, mut numbers) = if order.is_by_id() {
             first_row_numbers(&snapshot, &selection, after, rows_max)
         } else {
             let capacity = rows_max.saturating_mul(2).min(snapshot.len());
@@ -181,7 +181,7 @@ impl Page {
 ///
 /// For a range of IDs in their order, this is computed from the row's position. Otherwise all rows are read.
 pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, row_id: &str) -> u64 {
-    if order.is_by_user_id() {
+    if order.is_by_id() {
         let span = snapshot.span(selection).up_to(snapshot.after(row_id));
         return snapshot.count_within(selection, span);
     }
@@ -204,7 +204,7 @@ pub enum PreviousPage {
 /// For a range of IDs in their order, this is computed from the row's position. Otherwise all rows up to that row are read, and the
 /// numbers of at most twice `limit` rows are in memory.
 pub fn previous_page(snapshot: &Snapshot, selection: &Selection, order: &Order, row_id: &str, limit: usize) -> PreviousPage {
-    let row_number = if order.is_by_user_id() && selection.is_range_of_ids() {
+    let row_number = if order.is_by_id() && selection.is_range_of_ids() {
         let first = snapshot.number_of(snapshot.span(selection).start());
         let end = snapshot.number_of(snapshot.after(row_id));
         let page_start = u32::try_from(limit).ok().and_then(|limit| end.checked_sub(limit));
@@ -221,7 +221,7 @@ pub fn previous_page(snapshot: &Snapshot, selection: &Selection, order: &Order, 
 /// For a range of IDs in their order, this is computed. Otherwise all rows are read, and their numbers are in memory: 4 bytes each.
 pub fn last_of_first(snapshot: &Snapshot, selection: &Selection, order: &Order, count: usize) -> Option<String> {
     let index = count.checked_sub(1)?;
-    let number = if order.is_by_user_id() && selection.is_range_of_ids() {
+    let number = if order.is_by_id() && selection.is_range_of_ids() {
         let span = snapshot.span(selection);
         let first = snapshot.number_of(span.start());
         (index < snapshot.rows_within(&span)).then(|| u32::try_from(index).ok()?.checked_add(first))?

@@ -14,7 +14,7 @@ use datalake_store::{
 use datalake_table::{delta::version::Version, error::CommitError, table::Table};
 use futures_util::FutureExt;
 
-use crate::support::{SMALL, commit, details, ids, keys as keys_under, put, read, refusal, table, users, write};
+use crate::support::{SMALL, commit, details, excluded, ids, keys as keys_under, put, read, table, users, write};
 
 /// Creates versions 0 to `last`, each with another user, and with the same rejects.
 async fn filled(bucket: &MemoryBucket, last: u64) -> Version {
@@ -27,7 +27,7 @@ async fn filled(bucket: &MemoryBucket, last: u64) -> Version {
             .unwrap();
         current = Some(
             table
-                .commit(current.as_ref(), staged, &[refusal("src-data/x.csv")], &details())
+                .commit(current.as_ref(), staged, &[excluded("src-data/x.csv")], &details())
                 .await
                 .unwrap(),
         );
@@ -64,7 +64,7 @@ async fn check(change: &str, keep: impl Fn(&str) -> bool, expected_run: Option<&
     let loaded = table.latest().await.unwrap().unwrap();
     assert_eq!((loaded.number(), loaded.data_files()), (6, version.data_files()), "{change}");
     assert_eq!(loaded.run_id().map(datalake_core::run::RunId::as_str), expected_run, "{change}");
-    assert_eq!(table.rejects(&loaded).await.unwrap(), [refusal("src-data/x.csv")], "{change}");
+    assert_eq!(table.rejects(&loaded).await.unwrap(), [excluded("src-data/x.csv")], "{change}");
     assert_eq!(ids(&table, &loaded).await.len(), 7, "{change}");
 }
 

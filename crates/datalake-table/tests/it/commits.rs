@@ -6,7 +6,7 @@ use datalake_store::memory::MemoryBucket;
 use datalake_table::{error::CommitError, table::Table};
 use serde_json::Value;
 
-use crate::support::{Fault, FaultyBucket, SMALL, commit, details, ids, put, read, refusal, table, users};
+use crate::support::{Fault, FaultyBucket, SMALL, commit, details, excluded, ids, put, read, table, users};
 
 #[tokio::test]
 async fn one_of_two_writers_succeeds() {
@@ -103,12 +103,12 @@ async fn entries_match_the_snapshots() {
     let first = commit(&table, None, vec![put("1", 1), put("2", 3)]).await;
     let staged = table.stage(Some(&first), &users(), vec![put("2", 2)]).await.unwrap();
     let second = table
-        .commit(Some(&first), staged, &[refusal("src-data/1.csv")], &details())
+        .commit(Some(&first), staged, &[excluded("src-data/1.csv")], &details())
         .await
         .unwrap();
     let staged = table.stage(Some(&second), &users(), vec![]).await.unwrap();
     table
-        .commit(Some(&second), staged, &[refusal("src-data/1.csv")], &details())
+        .commit(Some(&second), staged, &[excluded("src-data/1.csv")], &details())
         .await
         .unwrap();
     for number in 0..3 {

@@ -7,7 +7,7 @@ use datalake_core::keys;
 use datalake_store::{bucket::Bucket, memory::MemoryBucket};
 use futures_util::{FutureExt, TryStreamExt};
 
-use crate::support::{details, put, read, refusal, table, users, write};
+use crate::support::{details, excluded, put, read, table, users, write};
 
 /// The number of damaged forms of an object that are read.
 const FORMS: usize = 2_000;
@@ -45,7 +45,7 @@ async fn check(key: &str) {
             .stage(version.as_ref(), &users(), vec![put(&number.to_string(), number)])
             .await
             .unwrap();
-        let rejects = [refusal("src-data/x.csv")];
+        let rejects = [excluded("src-data/x.csv")];
         version = Some(of_bucket.commit(version.as_ref(), staged, &rejects, &details()).await.unwrap());
     }
     let version = version.unwrap();

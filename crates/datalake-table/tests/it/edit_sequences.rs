@@ -7,7 +7,7 @@ use datalake_store::{bucket::Bucket, memory::MemoryBucket};
 use datalake_table::{settings::TableSettings, table::Table};
 use proptest::prelude::*;
 
-use crate::support::{commit, details, edit_model, id, ids, ignored, keys, put, read, refusal, remove, row, rows, table, users, write};
+use crate::support::{commit, details, edit_model, excluded, id, ids, ignored, keys, put, read, remove, row, rows, table, users, write};
 
 #[tokio::test]
 async fn lake_without_a_table_has_no_version() {
@@ -107,7 +107,7 @@ async fn table_can_be_empty() {
 async fn rejects_belong_to_a_version() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
-    let open = [refusal("src-data/1.csv"), ignored("src-data/x.txt")];
+    let open = [excluded("src-data/1.csv"), ignored("src-data/x.txt")];
     let mut version = None;
     let mut files = Vec::new();
     for rejects in [&open[..], &open, &open[1..], &[]] {

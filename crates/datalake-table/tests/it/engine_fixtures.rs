@@ -8,7 +8,7 @@ use datalake_core::{dataset::Dataset, keys, row::Row, row_id::RowId};
 use datalake_store::{bucket::Bucket, folder::FolderBucket};
 use datalake_table::{settings::TableSettings, table::Table};
 
-use crate::support::{details_at, edit_model, id, refusal, row, rows, users, write};
+use crate::support::{details_at, edit_model, excluded, id, row, rows, users, write};
 
 const VERSIONS: u64 = 45;
 
@@ -69,7 +69,7 @@ async fn filled(root: &Path, aged: Option<u64>) -> Table {
         }
         let edits = edit_model(&mut model, changes);
         let staged = table.stage(current.as_ref(), &users(), edits).await.unwrap();
-        let rejects = [refusal(&format!("src-data/{}.csv", number / 10))];
+        let rejects = [excluded(&format!("src-data/{}.csv", number / 10))];
         let details = details_at(1_700_000_000 + i64::from(value));
         current = Some(table.commit(current.as_ref(), staged, &rejects, &details).await.unwrap());
         if number == 7 {

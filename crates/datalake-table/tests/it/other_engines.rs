@@ -6,7 +6,7 @@ use datalake_table::{delta::version::Version, error::TableError};
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 
-use crate::support::{commit, details, ids, put, read, refusal, remove, row, rows, table, users, write};
+use crate::support::{commit, details, excluded, ids, put, read, remove, row, rows, table, users, write};
 
 async fn append(bucket: &MemoryBucket, number: u64, actions: &[Value]) {
     let lines: Vec<String> = actions.iter().map(Value::to_string).collect();
@@ -46,7 +46,7 @@ async fn compaction_by_another_engine_is_read() {
             .stage(None, &users(), ["1", "2", "3", "4", "5"].map(|id| put(id, 7)).to_vec())
             .await
             .unwrap();
-        let base = table.commit(None, staged, &[refusal("src-data/9.csv")], &details()).await.unwrap();
+        let base = table.commit(None, staged, &[excluded("src-data/9.csv")], &details()).await.unwrap();
         let mut entry = removal(&base);
         entry.push(foreign_file(&bucket, "compacted 1/part-0.parquet", &["1", "2", "3", "4", "5"], stats).await);
         append(&bucket, 1, &entry).await;
@@ -212,7 +212,7 @@ async fn columns_of_another_engine_are_preserved() {
     // A change of the rejects also changes the metadata.
     let staged = table.stage(Some(&next), &users(), Vec::new()).await.unwrap();
     let last = table
-        .commit(Some(&next), staged, &[refusal("src-data/9.csv")], &details())
+        .commit(Some(&next), staged, &[excluded("src-data/9.csv")], &details())
         .await
         .unwrap();
     let written = read(&bucket, &keys::log_entry(last.number())).await;

@@ -26,7 +26,7 @@ use jiff::civil::date;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{commit, details, id, ignored, put, read, refusal, remove, row, table, users, write};
+use crate::support::{commit, details, excluded, id, ignored, put, read, remove, row, table, users, write};
 
 fn on() -> Day {
     Day::from_date(date(2026, 11, 24)).unwrap()
@@ -76,7 +76,7 @@ async fn only_new_data_files_are_read() {
 #[tokio::test]
 async fn rejects_are_part_of_a_snapshot() {
     let table = table(&MemoryBucket::new());
-    let rejects = [refusal("src-data/1.csv"), ignored("src-data/notes.txt")];
+    let rejects = [excluded("src-data/1.csv"), ignored("src-data/notes.txt")];
     let staged = table.stage(None, &users(), vec![put("1", 1)]).await.unwrap();
     let version = table.commit(None, staged, &rejects, &details()).await.unwrap();
     let snapshot = Snapshot::load(&table, version, None).await.unwrap();

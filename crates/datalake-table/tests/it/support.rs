@@ -71,7 +71,7 @@ pub(crate) fn remove(user_id: &str) -> Edit {
     Edit::Remove(id(user_id))
 }
 
-pub(crate) fn refusal(key: &str) -> ExcludedSource {
+pub(crate) fn excluded(key: &str) -> ExcludedSource {
     let reject = Reject {
         position: Some(Position {
             line: Some(2),
@@ -106,7 +106,7 @@ pub(crate) fn ignored(key: &str) -> ExcludedSource {
     ExcludedSource {
         row_id: None,
         exclusion: Exclusion::Ignored(IgnoreCode::UnknownKind),
-        ..refusal(key)
+        ..excluded(key)
     }
 }
 

@@ -20,7 +20,7 @@ use datalake_table::{
 use futures_util::FutureExt;
 use jiff::Timestamp;
 
-use crate::support::{details, ids, keys as keys_under, put, read, refusal, rows, table, users, write};
+use crate::support::{details, excluded, ids, keys as keys_under, put, read, rows, table, users, write};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -30,7 +30,7 @@ fn at(second: i64) -> Timestamp {
 
 /// Replaces the row of the only user at the given second, with other rejects for each value.
 async fn commit_at(bucket: &MemoryBucket, current: Option<&Version>, value: u8, second: i64) -> Version {
-    commit_with(bucket, current, value, &[refusal(&format!("src-data/{value}.csv"))], second).await
+    commit_with(bucket, current, value, &[excluded(&format!("src-data/{value}.csv"))], second).await
 }
 
 async fn commit_with(bucket: &MemoryBucket, current: Option<&Version>, value: u8, rejected: &[ExcludedSource], second: i64) -> Version {
@@ -208,7 +208,7 @@ async fn entries_past_the_retention_are_removed() {
 
     // Data files and rejects files that were superseded within the week are kept.
     assert_eq!((before.data_files_removed, before.rejects_files_removed), (4, 4));
-    assert_eq!(table.rejects(&at_checkpoint).await.unwrap(), [refusal("src-data/6.csv")]);
+    assert_eq!(table.rejects(&at_checkpoint).await.unwrap(), [excluded("src-data/6.csv")]);
     assert_eq!(vacuum(&bucket, 16 * DAY).await.data_files_removed, 3);
     assert_eq!(rows(&table, &current).await.len(), 1);
 }
@@ -237,7 +237,7 @@ async fn rejects_files_of_superseded_versions_are_removed_after_the_data_file_re
     filled(&bucket, &[10]).await;
     let first = keep_log_for_30_days(&bucket).await;
     let without_rejects = commit_with(&bucket, Some(&first), 1, &[], 20).await;
-    let rejected = [refusal("src-data/2.csv")];
+    let rejected = [excluded("src-data/2.csv")];
     let newest = commit_with(&bucket, Some(&without_rejects), 2, &rejected, 6 * DAY).await;
     let table = table(&bucket);
     assert_eq!(
@@ -245,7 +245,7 @@ async fn rejects_files_of_superseded_versions_are_removed_after_the_data_file_re
         0,
         "superseded within the retention"
     );
-    assert_eq!(table.rejects(&first).await.unwrap(), [refusal("src-data/0.csv")]);
+    assert_eq!(table.rejects(&first).await.unwrap(), [excluded("src-data/0.csv")]);
 
     let removed = vacuum(&bucket, 7 * DAY + 60).await;
     assert_eq!((removed.rejects_files_removed, removed.log_objects_removed), (1, 0));
@@ -265,7 +265,7 @@ async fn rejects_files_of_superseded_versions_are_removed_after_the_data_file_re
 #[tokio::test]
 async fn shared_rejects_file_is_kept_until_all_its_versions_are_superseded() {
     let bucket = MemoryBucket::new();
-    let rejected = [refusal("src-data/x.csv")];
+    let rejected = [excluded("src-data/x.csv")];
     let mut version = commit_with(&bucket, None, 0, &rejected, 10).await;
     for (value, day) in [(1, 3), (2, 6)] {
         version = commit_with(&bucket, Some(&version), value, &rejected, day * DAY).await;
