@@ -9,7 +9,7 @@ mod order;
 use jiff::Timestamp;
 
 pub use self::{
-    guards::{DeletionGuard, GuardError, ListingStats, RejectRatio, guard_deletions, guard_rejects},
+    guards::{DeletionGuard, FolderFiles, GuardError, ListingStats, RejectRatio, guard_deletions, guard_folders, guard_rejects},
     order::{KeyOrder, ListingEntry, OutOfOrder, RowObjects, SourceGrouper, compare_key_order},
 };
 use crate::{row::Provenance, row_id::RowId, run::RunMode};

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use datalake_core::{
     dataset::Dataset,
-    plan::{GuardError, RowPlan, SourceChange, guard_deletions},
+    plan::{GuardError, RowPlan, SourceChange, guard_deletions, guard_folders},
     row_id::RowId,
     run::{RejectDetail, RunMode, RunReport},
 };
@@ -148,7 +148,9 @@ pub(crate) async fn plan_of_listing(lake: &Lake, options: &RunOptions) -> Result
             .iter()
             .map(|(object, code)| (object.key.to_string(), code.as_str()))
             .collect(),
-        blocked_by: guard_deletions(found.stats, options.deletion_guard).err(),
+        blocked_by: guard_folders(&found.folders, options.deletion_guard)
+            .and_then(|()| guard_deletions(found.stats, options.deletion_guard))
+            .err(),
         is_other_declaration: is_other,
         effect: None,
         dataset,

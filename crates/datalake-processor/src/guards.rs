@@ -1,4 +1,4 @@
-//! Guards: conditions under which a run refuses to change the table.
+//! Guards: conditions under which a run changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 

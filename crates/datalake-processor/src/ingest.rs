@@ -61,6 +61,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         ignored,
         ignored_count,
         mut stats,
+        folders,
         csv_listed,
         images_listed,
         rederived,
@@ -91,6 +92,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         gone: gone.map(|change| &change.row_id).collect(),
         rejected: 0,
     };
+    plan::guard_folders(&folders, context.options.deletion_guard)?;
     guards::check_deletions(context, stats, removals, &mut state.report).await?;
 
     let reads = state.reader.read_all(plans, csv_listed + images_listed, progress).await?;
@@ -105,7 +107,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
     let guard_rejects = plan::guard_rejects(counts.rejects_open, csv_listed + images_listed, context.options.reject_ratio_max);
     // If the declaration changed, most removals follow from rejects, which say why.
     if is_other {
-        guard_rejects?;
+        guard_rejects.clone()?;
     }
     // Sources can vanish while they are read, for example when a file system is unmounted. The same guard applies.
     // A row of another declaration is never kept, so it is also gone if its source is rejected now.
@@ -186,8 +188,8 @@ fn repaired(base: &Version, rows_lost: u64) -> Option<Repaired> {
 async fn old_rows(context: &RunContext<'_>, base: Option<&Version>, reads: &[RowRead]) -> Result<BTreeMap<RowId, Row>, RunError> {
     match base {
         Some(version) if !reads.is_empty() => {
-            let user_ids: Vec<_> = reads.iter().map(|read| read.row_id.clone()).collect();
-            Ok(context.table.rows_of(version, &user_ids).await?)
+            let row_ids: Vec<_> = reads.iter().map(|read| read.row_id.clone()).collect();
+            Ok(context.table.rows_of(version, &row_ids).await?)
         }
         _ => Ok(BTreeMap::new()),
     }

@@ -10,7 +10,7 @@ use datalake_core::{
     count::count,
     dataset::Dataset,
     keys,
-    plan::{self, ListingEntry, ListingStats, RowObjects, RowPlan, RowSources, SourceGrouper, SourceObject},
+    plan::{self, FolderFiles, ListingEntry, ListingStats, RowObjects, RowPlan, RowSources, SourceGrouper, SourceObject},
     reject::{ExcludedSource, IgnoreCode},
     row_id::RowId,
     run::RunMode,
@@ -41,6 +41,8 @@ pub(crate) struct Changes {
     /// The number of all ignored objects.
     pub(crate) ignored_count: u64,
     pub(crate) stats: ListingStats,
+    /// The files of each folder that is not that of the sources.
+    pub(crate) folders: Vec<FolderFiles>,
     pub(crate) csv_listed: u64,
     pub(crate) images_listed: u64,
     /// Listed IDs that the table did not record, in the range of a data file that is lost: their rows may have been in it.
@@ -84,6 +86,10 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
         reread,
         run_at,
     } = scope;
+    // Of each file of the declaration. The files of another declaration are other ones.
+    let mut known_files = vec![0; dataset.files().len()];
+    let mut listed_files = known_files.clone();
+    let is_same_declaration = base.is_some_and(|base| base.dataset() == dataset);
     let mut recorded_rows = RecordedRows::new(table, dataset, base, rejects, run_at);
     let mut listed = listing.next_row(&mut changes).await?;
     let mut recorded = recorded_rows.next().await?;
@@ -92,7 +98,10 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
             (Some(listed), Some(recorded)) => plan::compare_key_order(dataset, &listed.row_id, &recorded.row_id),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (None, None) => return Ok(changes),
+            (None, None) => {
+                changes.folders = files_by_folder(dataset, &known_files, &listed_files);
+                return Ok(changes);
+            }
         };
         let (is_listed, is_recorded) = (order.is_le(), order.is_ge());
         let sources = listed.as_ref().filter(|_| is_listed);
@@ -103,6 +112,12 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
         let change = plan::compare(sources, recorded.as_ref().filter(|_| is_recorded), mode);
         changes.rederived += u64::from(!is_recorded && sources.is_some_and(|sources| may_be_lost(base, &sources.row_id)));
         changes.plans.extend(change);
+        if let Some(sources) = sources {
+            count_files(&mut listed_files, sources.files.iter().map(Option::is_some));
+            if let Some(recorded) = recorded.as_ref().filter(|_| is_recorded && is_same_declaration) {
+                count_files(&mut known_files, recorded.files.iter().map(|file| file.exists));
+            }
+        }
         changes.stats.known += u64::from(is_recorded);
         changes.stats.gone += u64::from(is_recorded && !is_listed);
         if is_listed {
@@ -112,6 +127,36 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
             recorded = recorded_rows.next().await?;
         }
     }
+}
+
+/// Adds the files of a row to the numbers of all rows.
+fn count_files(counts: &mut [u64], files: impl Iterator<Item = bool>) {
+    for (count, exists) in counts.iter_mut().zip(files) {
+        *count += u64::from(exists);
+    }
+}
+
+/// The files of each folder that is not that of the sources. The numbers are in the order of the declaration.
+fn files_by_folder(dataset: &Dataset, known: &[u64], listed: &[u64]) -> Vec<FolderFiles> {
+    let mut folders: Vec<FolderFiles> = Vec::new();
+    for (file, (known, listed)) in dataset.files().iter().zip(known.iter().zip(listed)) {
+        let folder = file.key.folder();
+        if folder == dataset.key().folder() {
+            continue;
+        }
+        match folders.iter_mut().find(|files| &*files.folder == folder) {
+            Some(files) => {
+                files.known += known;
+                files.listed += listed;
+            }
+            None => folders.push(FolderFiles {
+                folder: folder.into(),
+                known: *known,
+                listed: *listed,
+            }),
+        }
+    }
+    folders
 }
 
 /// Whether the row may have been in a data file that is lost.

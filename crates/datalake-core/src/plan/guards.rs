@@ -13,12 +13,30 @@ pub struct ListingStats {
     pub gone: u64,
 }
 
+/// The files of one folder that is not that of the sources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderFiles {
+    /// The folder, with a slash at its end.
+    pub folder: Box<str>,
+    /// Files that the rows had before the run, of rows whose source is listed.
+    pub known: u64,
+    /// Files in the listing.
+    pub listed: u64,
+}
+
 /// Why a guard stopped a run, which changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.message_for(USERS))]
 pub enum GuardError {
     /// No object is stored under `src-data/`.
     EmptyListing,
+    /// A folder of files has none, as if it were not mounted.
+    EmptyFolder {
+        /// The folder, with a slash at its end.
+        folder: Box<str>,
+        /// Files that the rows had before the run.
+        known: u64,
+    },
     /// Too many known rows have no CSV.
     MassDeletion {
         /// Rows without a CSV.
@@ -46,25 +64,27 @@ pub enum GuardError {
 
 impl GuardError {
     /// What the guard found in a lake of users, with its limit.
-    pub fn cause(self) -> String {
+    pub fn cause(&self) -> String {
         self.cause_for(USERS)
     }
 
     /// What the guard found, with its limit. `rows` names the rows of the dataset in the plural.
-    pub fn cause_for(self, rows: &str) -> String {
+    pub fn cause_for(&self, rows: &str) -> String {
         match self {
             Self::EmptyListing if rows == USERS => "there is nothing under src-data/".to_owned(),
             Self::EmptyListing => "there is nothing in the folders of the sources".to_owned(),
-            Self::MassDeletion { gone, known } if gone == known => format!("all {} {rows} would be removed", grouped(known)),
+            Self::EmptyFolder { folder, known: 1 } => format!("the only file in {folder} is gone"),
+            Self::EmptyFolder { folder, known } => format!("all {} files in {folder} are gone", grouped(*known)),
+            Self::MassDeletion { gone, known } if gone == known => format!("all {} {rows} would be removed", grouped(*known)),
             Self::MassDeletion { gone, known } => format!(
                 "{} of {} {rows} would be removed (limit: {GONE_PERCENT_MAX} % and {GONE_MAX})",
-                grouped(gone),
-                grouped(known)
+                grouped(*gone),
+                grouped(*known)
             ),
             Self::OtherDeletions { gone, known } => format!(
                 "{} of {} {rows} would be removed, but a different set was allowed",
-                grouped(gone),
-                grouped(known)
+                grouped(*gone),
+                grouped(*known)
             ),
             Self::RejectRatio {
                 rejected,
@@ -72,16 +92,17 @@ impl GuardError {
                 ratio_max,
             } => format!(
                 "{} of {} sources are rejected (limit: a share of {ratio_max})",
-                grouped(rejected),
-                grouped(sources)
+                grouped(*rejected),
+                grouped(*sources)
             ),
         }
     }
 
     /// What to do about it.
-    pub fn remedy(self) -> &'static str {
+    pub fn remedy(&self) -> &'static str {
         match self {
             Self::EmptyListing => "check the lake's URL, upload sources, or pass --allow-mass-delete if the lake is meant to be empty",
+            Self::EmptyFolder { .. } => "restore the folder, or pass --allow-mass-delete if the files are meant to be removed",
             Self::MassDeletion { .. } => "check the sources, or pass --allow-mass-delete if these users are meant to be removed",
             Self::OtherDeletions { .. } => "allow the removals that this run reports, or restore the sources",
             Self::RejectRatio { .. } => "fix the sources that this run rejected, or raise --max-reject-ratio",
@@ -89,22 +110,24 @@ impl GuardError {
     }
 
     /// What to do about it. `rows` names the rows of the dataset in the plural.
-    pub fn remedy_for(self, rows: &str) -> String {
+    pub fn remedy_for(&self, rows: &str) -> String {
         match self {
             Self::MassDeletion { .. } => format!("check the sources, or pass --allow-mass-delete if these {rows} are meant to be removed"),
-            Self::EmptyListing | Self::OtherDeletions { .. } | Self::RejectRatio { .. } => self.remedy().to_owned(),
+            Self::EmptyListing | Self::EmptyFolder { .. } | Self::OtherDeletions { .. } | Self::RejectRatio { .. } => {
+                self.remedy().to_owned()
+            }
         }
     }
 
     /// The message of a run that the guard blocked. `rows` names the rows of the dataset in the plural.
-    pub fn message_for(self, rows: &str) -> String {
+    pub fn message_for(&self, rows: &str) -> String {
         format!("{}; nothing was changed; {}", self.cause_for(rows), self.remedy_for(rows))
     }
 
     /// Whether a run with `--allow-mass-delete` is not blocked for this reason.
-    pub fn is_about_deletions(self) -> bool {
+    pub fn is_about_deletions(&self) -> bool {
         match self {
-            Self::EmptyListing | Self::MassDeletion { .. } | Self::OtherDeletions { .. } => true,
+            Self::EmptyListing | Self::EmptyFolder { .. } | Self::MassDeletion { .. } | Self::OtherDeletions { .. } => true,
             Self::RejectRatio { .. } => false,
         }
     }
@@ -140,6 +163,18 @@ pub fn guard_deletions(stats: ListingStats, guard: DeletionGuard) -> Result<(), 
         }
         DeletionGuard::On if gone > 0 && gone == known => Err(GuardError::MassDeletion { gone, known }),
         DeletionGuard::On => Ok(()),
+    }
+}
+
+/// Fails if a folder has none of the files that the rows had before the run.
+pub fn guard_folders(folders: &[FolderFiles], guard: DeletionGuard) -> Result<(), GuardError> {
+    let empty = folders.iter().find(|files| files.known > 0 && files.listed == 0);
+    match (guard, empty) {
+        (DeletionGuard::On, Some(FolderFiles { folder, known, .. })) => Err(GuardError::EmptyFolder {
+            folder: folder.clone(),
+            known: *known,
+        }),
+        (DeletionGuard::Off, _) | (DeletionGuard::On, None) => Ok(()),
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) async fn drift(lake: &Lake, options: &RunOptions) -> Outcome {
             grouped(count(gone))
         )
     });
-    if let Some(guard) = plan.blocked_by {
+    if let Some(guard) = &plan.blocked_by {
         let cause = guard.cause_for(&plan.dataset.rows_in_sentence());
         return Err(Finding::warning(
             format!("{drift}; a guard would block the next run: {cause}"),
@@ -156,7 +156,7 @@ async fn blocked_run(lake: &Lake) -> Result<Option<(RunId, String)>, RunError> {
 }
 
 /// What to do about a guard, with the command that allows the run.
-fn remedy_of(guard: GuardError) -> String {
+fn remedy_of(guard: &GuardError) -> String {
     match guard.is_about_deletions() {
         true => "check the lake's URL and the sources; to allow it: `datalake process --allow-mass-delete`".to_owned(),
         false => guard.remedy().to_owned(),

@@ -14,6 +14,7 @@ mod doctor;
 mod edit_sequences;
 mod edits;
 mod faults;
+mod file_folders;
 mod image_rules;
 mod lake;
 mod paused_runs;

@@ -43,7 +43,7 @@ fn document(plan: &DryRun) -> Value {
         "listed": plan.listed,
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
         "ignored": ignored,
-        "blocked_by": plan.blocked_by.map(|guard| guard.message_for(&plan.dataset.rows_in_sentence())),
+        "blocked_by": plan.blocked_by.as_ref().map(|guard| guard.message_for(&plan.dataset.rows_in_sentence())),
     });
     if let Some(effect) = &plan.effect {
         let rows = effect
@@ -78,7 +78,7 @@ fn text(plan: &DryRun, lake: &str) -> String {
         counted(count(plan.steps.len()), "row", "rows"),
         counted(count(plan.ignored.len()), "object", "objects")
     ));
-    if let Some(guard) = plan.blocked_by {
+    if let Some(guard) = &plan.blocked_by {
         let rows = plan.dataset.rows_in_sentence();
         lines.push(format!(
             "a guard would block the run: {}; {}",

@@ -35,7 +35,7 @@ fn reject_ratio_over_the_limit_is_stopped() {
 }
 
 #[track_caller]
-fn check_message(error: GuardError, expected: &str) {
+fn check_message(error: &GuardError, expected: &str) {
     assert_eq!(error.to_string(), expected);
 }
 
@@ -53,22 +53,22 @@ fn messages_name_the_rows_of_the_dataset() {
 #[test]
 fn messages_have_the_numbers_the_limit_and_the_remedy() {
     check_message(
-        GuardError::MassDeletion { gone: 60, known: 1_000 },
+        &GuardError::MassDeletion { gone: 60, known: 1_000 },
         "60 of 1,000 users would be removed (limit: 20 % and 10); nothing was changed; check the sources, or pass --allow-mass-delete if \
          these users are meant to be removed",
     );
     check_message(
-        GuardError::MassDeletion { gone: 8, known: 8 },
+        &GuardError::MassDeletion { gone: 8, known: 8 },
         "all 8 users would be removed; nothing was changed; check the sources, or pass --allow-mass-delete if these users are meant to be \
          removed",
     );
     check_message(
-        GuardError::OtherDeletions { gone: 9, known: 12 },
+        &GuardError::OtherDeletions { gone: 9, known: 12 },
         "9 of 12 users would be removed, but a different set was allowed; nothing was changed; allow the removals that this run reports, \
          or restore the sources",
     );
     check_message(
-        GuardError::RejectRatio {
+        &GuardError::RejectRatio {
             rejected: 12,
             sources: 20,
             ratio_max: RejectRatio::default(),
@@ -77,8 +77,31 @@ fn messages_have_the_numbers_the_limit_and_the_remedy() {
          --max-reject-ratio",
     );
     check_message(
-        GuardError::EmptyListing,
+        &GuardError::EmptyListing,
         "there is nothing under src-data/; nothing was changed; check the lake's URL, upload sources, or pass --allow-mass-delete if the \
          lake is meant to be empty",
     );
+}
+
+#[track_caller]
+fn check_folders(files: &[(u64, u64)], expected: Option<&str>) {
+    let folders: Vec<_> = files
+        .iter()
+        .map(|(known, listed)| FolderFiles {
+            folder: "scans/".into(),
+            known: *known,
+            listed: *listed,
+        })
+        .collect();
+    let found = guard_folders(&folders, DeletionGuard::On).err().map(|error| error.cause());
+    assert_eq!(found.as_deref(), expected, "{files:?}");
+    assert_eq!(guard_folders(&folders, DeletionGuard::Off), Ok(()));
+}
+
+#[test]
+fn folder_that_lost_all_its_files_blocks_the_run() {
+    check_folders(&[], None);
+    check_folders(&[(0, 0), (0, 3), (4, 1)], None);
+    check_folders(&[(1, 0)], Some("the only file in scans/ is gone"));
+    check_folders(&[(4, 1), (4_000, 0)], Some("all 4,000 files in scans/ are gone"));
 }
