@@ -33,6 +33,8 @@ pub use self::{
     value::{ColumnType, Value, ValueRef},
 };
 
+use crate::row_id::RowId;
+
 /// The declaration of the users, the default of a lake.
 const USERS: &str = include_str!("dataset/users.toml");
 
@@ -168,6 +170,11 @@ impl Dataset {
     #[inline]
     pub fn id_columns(&self) -> usize {
         self.key.placeholders().len()
+    }
+
+    /// Whether an ID has as many values as those of this dataset. One of an earlier declaration may have others.
+    pub fn has_ids_like(&self, row_id: &RowId) -> bool {
+        row_id.values().count() == self.id_columns()
     }
 
     /// The columns whose values rows store, with their indexes in [`Dataset::columns`]: all but the placeholders of the type string, whose values are those

@@ -9,11 +9,14 @@ mod table;
 
 pub(crate) use self::{
     near_miss::near_miss,
-    source::{folder_of, patterns, row_end, row_start},
+    source::{patterns, row_end, row_start},
 };
 pub use self::{
     near_miss::{NameDifference, NearMiss, near_miss_of, row_of},
-    source::{ExtensionCase, SourceKey, csv_sources, file_sources, is_folder_marker, parse_source, source, source_folders},
+    source::{
+        ExtensionCase, SourceKey, common_folder, csv_sources, file_sources, folder_of, is_above_sources, is_folder_marker, name_templates,
+        parse_source, source, source_folders,
+    },
     table::{
         IMAGE_INTENTS, INGEST, LAST_CHECKPOINT, LAST_VACUUM, LOG, LogKey, TABLE, checkpoint, checksum_of, create_proof, data_file_path,
         image_intent, is_create_proof, is_foreign_checkpoint, is_rejects_file, log_entry, parse_data_file, parse_log, rejects_file,
@@ -26,6 +29,8 @@ use crate::{dataset::FileColumn, row_id::RowId, run::RunId};
 pub const SOURCES: &str = "src-data/";
 /// The folder of everything that runs write.
 pub const PUBLISHED: &str = "processed_data/";
+/// The folder of the private files of a lake in a folder, which are no objects.
+pub const PRIVATE: &str = ".datalake";
 /// All rows as CSV, sorted by ID; each version replaces it as a whole.
 pub const OUTPUT: &str = "processed_data/output.csv";
 /// The folder of the reports of runs.

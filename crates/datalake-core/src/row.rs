@@ -113,6 +113,12 @@ impl<'a> RowView<'a> {
         }
     }
 
+    /// The text of the ID.
+    #[inline]
+    pub fn row_id(&self) -> &'a str {
+        self.row_id
+    }
+
     /// The declaration by which the row was read.
     #[inline]
     pub fn dataset(&self) -> &'a Dataset {

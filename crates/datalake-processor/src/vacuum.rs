@@ -44,8 +44,8 @@ const DELETIONS_IN_FLIGHT: usize = 8;
 /// In the metadata of the vacuum's record while it is active. The next run repeats a vacuum that died or failed.
 const STATE: (&str, &str) = ("state", "active");
 
-/// Vacuums if the last vacuum was a day ago, at the store's time `now`. The first run of a table only records the time. Returns the rows whose row
-/// links an image that is in neither the copy nor the source.
+/// Vacuums if the last vacuum was a day ago, at the store's time `now`. The first run of a table only records the time. Returns the rows
+/// with a linked file that is in neither the copy nor the source.
 pub(crate) async fn vacuum_daily(
     table: &Table,
     version: &Version,

@@ -18,7 +18,7 @@ use datalake_store::{
 use self::read::{DoctorArgs, ReadArgs, RunsArgs, StatusArgs};
 use crate::{listen::ListenAddress, schedule::Schedule};
 
-/// Turn per-user CSV and PNG files into a versioned Delta table, and serve it over HTTP
+/// Turn a bucket with one small file per row into a versioned Delta table, and serve it over HTTP
 #[derive(Debug, Parser)]
 #[command(name = "datalake", version, max_term_width = 110)]
 pub(crate) struct Cli {
@@ -361,7 +361,7 @@ pub(crate) enum LauncherKind {
 pub(crate) struct InitArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Upload the CSVs and images in this folder
+    /// Upload the sources in this folder, and their files
     #[arg(long, value_name = "DIR")]
     pub(crate) from: Option<PathBuf>,
     /// Upload this declaration of the sources as dataset.toml

@@ -13,7 +13,7 @@ use crate::exit::UsageError;
 /// The folders of a lake. The last one contains the private files of a lake in a folder.
 fn parts() -> [&'static str; 3] {
     let processed = keys::OUTPUT.split('/').next().unwrap_or_default();
-    [keys::SOURCES.trim_end_matches('/'), processed, ".datalake"]
+    [keys::SOURCES.trim_end_matches('/'), processed, keys::PRIVATE]
 }
 
 /// Fails if the URL is that of a folder in a lake.

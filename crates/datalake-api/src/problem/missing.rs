@@ -68,7 +68,8 @@ impl MissingRow {
 
     /// The row whose ID has this text, in a version.
     pub fn of_version(snapshot: &Snapshot, id: &str) -> Self {
-        let keys = RowId::parse(id).map(|id| csv_sources(snapshot.dataset(), &id)).unwrap_or_default();
+        let row_id = RowId::parse(id).ok().filter(|row_id| snapshot.dataset().has_ids_like(row_id));
+        let keys = row_id.map(|row_id| csv_sources(snapshot.dataset(), &row_id)).unwrap_or_default();
         let rejects = snapshot.rejects();
         // The rejects are ordered by their keys.
         let is_rejected = |key: &String| {

@@ -12,7 +12,7 @@ use datalake_core::{
 
 use crate::{
     problem::{MissingRow, Problem},
-    request::query_string::decoding_error,
+    request::{query_string::decoding_error, row_path},
     snapshots::watch::TableWatch,
 };
 
@@ -89,7 +89,9 @@ where
             return Ok(Self { file, row_id });
         }
         let nearest = nearest(&name, names.by_ref().chain(["history", "explain"]));
-        let start = parts.uri.path().rsplit_once('/').map_or("", |(start, _)| start);
+        let start = row_path::sent_of(&parts.extensions, &parts.uri)
+            .rsplit_once('/')
+            .map_or("", |(start, _)| start);
         Err(Problem::NoSuchPath {
             nearest: nearest.map(|name| format!("{start}/{name}")),
         })

@@ -4,7 +4,7 @@
 
 use axum::{
     extract::Request,
-    http::{Uri, uri::PathAndQuery},
+    http::{Extensions, Uri, uri::PathAndQuery},
 };
 use datalake_core::dataset::Dataset;
 
@@ -22,8 +22,12 @@ struct SentPath(Box<str>);
 
 /// The path that the client sent.
 pub fn sent(request: &Request) -> &str {
-    let sent = request.extensions().get::<SentPath>();
-    sent.map_or(request.uri().path(), |SentPath(path)| path)
+    sent_of(request.extensions(), request.uri())
+}
+
+/// The path that the client sent, of the parts of a request.
+pub(crate) fn sent_of<'r>(extensions: &'r Extensions, uri: &'r Uri) -> &'r str {
+    extensions.get().map_or(uri.path(), |SentPath(path)| path)
 }
 
 /// The template of the path of a row: `/data/{user_id}`, `/data/{plate}/{well}`.
@@ -48,11 +52,15 @@ pub fn with_joined_id(table: &TableWatch, mut request: Request) -> Request {
 /// The address with an ID of several values in one segment; none for an address that has no such ID.
 fn joined(uri: &Uri, values: usize) -> Option<Uri> {
     let path = uri.path();
-    // A path with a slash at its end is redirected as it is.
-    let rest = path.strip_prefix(ROWS).filter(|rest| values > 1 && !rest.ends_with('/'))?;
+    let rest = path.strip_prefix(ROWS).filter(|_| values > 1)?;
+    let (rest, slashes) = rest.split_at(rest.trim_end_matches('/').len());
     let segments: Vec<_> = rest.split('/').collect();
     let (id, others) = segments.split_at_checked(values)?;
-    let path = [&[id.join(ENCODED_SLASH).as_str()], others].concat().join("/");
+    // No value has a slash: the client has joined the ID.
+    if id[0].to_ascii_uppercase().contains(ENCODED_SLASH) {
+        return None;
+    }
+    let path = [&[id.join(ENCODED_SLASH).as_str()], others].concat().join("/") + slashes;
     let query = uri.query().map_or(String::new(), |query| format!("?{query}"));
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(format!("{ROWS}{path}{query}")).ok()?);
@@ -75,7 +83,10 @@ mod tests {
         check("/data/P1/A01/history?x=/", 2, Some("/data/P1%2FA01/history?x=/"));
         check("http://host/data/P1/A01/scan", 2, Some("http://host/data/P1%2FA01/scan"));
         check("/data/P1", 2, None);
-        check("/data/P1/A01/", 2, None);
+        check("/data/P1/A01/", 2, Some("/data/P1%2FA01/"));
+        check("/data/P1/", 2, None);
+        check("/data/P1%2FA01", 2, None);
+        check("/data/P1%2fA01/history", 2, None);
         check("/data/1000/image", 1, None);
         check("/stats/P1/A01", 2, None);
         assert_eq!(template(Dataset::users()), "/data/{user_id}");

@@ -239,7 +239,7 @@ impl<'a> RowRejects<'a> {
 
     /// Whether there is a valid file that no row links, because the CSV is rejected.
     fn has_valid_file(&self, index: usize) -> bool {
-        self.all.iter().any(|open| matches!(open.valid_files.get(index), Some(Some(_))))
+        self.all.iter().any(|open| open.has_valid_file(index))
     }
 
     /// The index of the first file without a CSV.

@@ -30,8 +30,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::State,
-    http::{Method, Uri},
+    extract::{Request, State},
     routing::get,
 };
 use utoipa::{OpenApi, openapi::OpenApi as Document};
@@ -61,7 +60,7 @@ pub fn router(index: OpenApiRouter<ApiState>, pages: Router<ApiState>, page_path
     let api = router.merge(format_suffix::router()).route(OPENAPI, get(describe));
     api.merge(swagger_ui::router())
         .merge(pages)
-        .fallback(async move |method: Method, uri: Uri| known.respond(&method, &uri))
+        .fallback(async move |request: Request| known.respond(&request))
         .method_not_allowed_fallback(unsupported_method::respond)
 }
 

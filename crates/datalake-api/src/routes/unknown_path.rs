@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use axum::{
+    extract::Request,
     http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Redirect, Response},
 };
 use datalake_core::nearest::edits;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
-use crate::problem::Problem;
+use crate::{problem::Problem, request::row_path};
 use datalake_http::{percent_encoding::malformed_encoding, server::request_error::RequestError};
 
 /// The response to `OPTIONS *`: the methods that some path supports.
@@ -31,7 +32,8 @@ impl FromIterator<String> for KnownPaths {
 
 impl KnownPaths {
     /// The response to a request for a path that matches no route.
-    pub(crate) fn respond(&self, method: &Method, uri: &Uri) -> Response {
+    pub(crate) fn respond(&self, request: &Request) -> Response {
+        let (method, uri) = (request.method(), request.uri());
         let path = uri.path();
         if path == "*" && method == Method::OPTIONS {
             return (StatusCode::NO_CONTENT, [(header::ALLOW, METHODS)]).into_response();
@@ -40,7 +42,7 @@ impl KnownPaths {
             let reason = format!("the path has a malformed percent-encoding: `{escape}`; write a percent sign itself as %25");
             return Problem::from(RequestError::malformed(reason)).into_response();
         }
-        if let Some(location) = self.without_slash(uri) {
+        if let Some(location) = self.without_slash(uri, row_path::sent(request)) {
             return Redirect::permanent(&location).into_response();
         }
         Problem::NoSuchPath {
@@ -49,13 +51,14 @@ impl KnownPaths {
         .into_response()
     }
 
-    /// Path and query without the slashes at the end of the path, if that path has a route. A location that starts with two slashes would
-    /// name a host.
-    fn without_slash(&self, uri: &Uri) -> Option<String> {
+    /// The sent path and the query without the slashes at the end of the path, if that path has a route. A location that starts with two slashes
+    /// would name a host.
+    fn without_slash(&self, uri: &Uri, sent: &str) -> Option<String> {
         let path = uri.path().trim_end_matches('/');
         if path.len() == uri.path().len() || !self.0.iter().any(|template| matches_template(template, path)) {
             return None;
         }
+        let path = sent.trim_end_matches('/');
         Some(match uri.query() {
             Some(query) => format!("{path}?{query}"),
             None => path.to_owned(),
@@ -134,7 +137,8 @@ mod tests {
 
     #[track_caller]
     fn check_redirect(address: &str, expected: Option<&str>) {
-        let location = paths().without_slash(&address.parse().unwrap());
+        let uri: Uri = address.parse().unwrap();
+        let location = paths().without_slash(&uri, uri.path());
         assert_eq!(location.as_deref(), expected, "{address}");
     }
 

@@ -179,17 +179,18 @@ fn source_key(node: &Node<'_>, rules: Rules) -> Result<KeyPattern, DatasetError>
     Ok(key)
 }
 
-/// Rejects sources where runs write.
+/// Rejects sources where runs write, and where a lake in a folder has its private files.
 fn check_not_published(node: &Node<'_>, key: &KeyPattern) -> Result<(), DatasetError> {
     let literal = key.as_str().split('{').next().unwrap_or_default();
     // A key without folders is not below one.
-    let may_begin_with = key.depth() > 0 && keys::PUBLISHED.starts_with(literal);
-    match literal.starts_with(keys::PUBLISHED) || may_begin_with {
-        true => Err(node.error(
-            format!("the key {}, which may be below {}", quoted(key.as_str()), keys::PUBLISHED),
-            "a key in a folder of its own, like src-data/{id}.csv; runs write below processed_data/",
+    let may_be_below = |folder: &&str| literal.starts_with(folder) || key.depth() > 0 && folder.starts_with(literal);
+    let private = format!("{}/", keys::PRIVATE);
+    match [keys::PUBLISHED, &private].into_iter().find(may_be_below) {
+        Some(folder) => Err(node.error(
+            format!("the key {}, which may be below {folder}", quoted(key.as_str())),
+            format!("a key in a folder of its own, like src-data/{{id}}.csv; the product writes below {folder}"),
         )),
-        false => Ok(()),
+        None => Ok(()),
     }
 }
 

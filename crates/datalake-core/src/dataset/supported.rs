@@ -1,7 +1,7 @@
 //! The datasets that this version of the product can run.
 
-use super::{ColumnType, Compression, Dataset, SourceFormat};
-use crate::row_id::RowId;
+use super::{ColumnType, Compression, Dataset, SourceFormat, ValueRef};
+use crate::{calendar::Day, row_id::RowId};
 
 /// A part of a valid declaration that this version of the product does not implement.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +31,13 @@ impl Dataset {
                         column.name, column.column_type
                     ),
                     "use a date, or an epoch",
+                );
+            }
+            if column.column_type == ColumnType::Date && RowId::of(&[&column.key_text(ValueRef::Date(Day::FIRST))]).is_err() {
+                let format = column.date_format.as_deref().unwrap_or_default();
+                return unsupported(
+                    format!("days with the format {format} in the placeholder {}", column.name),
+                    "use a format whose days have only A-Z a-z 0-9 . _ -, like %Y-%m-%d",
                 );
             }
             if !placeholder.has_default_characters() {
@@ -141,5 +148,9 @@ mod tests {
             check_text(&text(kind), None);
         }
         check_text(&text("datetime"), Some("whose values have colons"));
+        for format in ["%D", "%d %b %Y"] {
+            let text = format!("source.key = 'src-data/{{taken}}.csv'\n[columns]\ntaken = {{ type = 'date', format = '{format}' }}\n");
+            check_text(&text, Some("in the placeholder taken"));
+        }
     }
 }

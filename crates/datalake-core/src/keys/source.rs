@@ -107,8 +107,26 @@ pub fn source_folders(dataset: &Dataset) -> BTreeSet<&str> {
     patterns(dataset).map(KeyPattern::folder).collect()
 }
 
+/// The innermost folder that contains the sources and their files; empty for the lake itself.
+pub fn common_folder(dataset: &Dataset) -> &str {
+    let mut common = dataset.key().folder();
+    for folder in source_folders(dataset) {
+        while !folder.starts_with(common) {
+            let parent = common.trim_end_matches('/').rfind('/').map_or(0, |slash| slash + 1);
+            common = &common[..parent];
+        }
+    }
+    common
+}
+
+/// The names of the sources and of their files in [`common_folder`]: `{user_id}.csv`, `scans/{id}.png`.
+pub fn name_templates(dataset: &Dataset) -> Vec<String> {
+    let start = common_folder(dataset).len();
+    patterns(dataset).map(|pattern| pattern.template().split_off(start)).collect()
+}
+
 /// The folder with which an object is listed, if it is in one of the folders of the sources: that of its pattern, or else the innermost one.
-pub(crate) fn folder_of<'d>(dataset: &'d Dataset, key: &str) -> Option<&'d str> {
+pub fn folder_of<'d>(dataset: &'d Dataset, key: &str) -> Option<&'d str> {
     let by_pattern = match dataset.match_key(key) {
         Ok((KeyRole::Source, _)) => Some(dataset.key().folder()),
         Ok((KeyRole::File(index), _)) => Some(dataset.files()[index].key.folder()),
@@ -119,6 +137,15 @@ pub(crate) fn folder_of<'d>(dataset: &'d Dataset, key: &str) -> Option<&'d str> 
         folders.max_by_key(|folder| folder.len())
     };
     by_pattern.or_else(innermost)
+}
+
+/// Whether a folder contains keys of sources or of their files, also in its folders. `folder` ends with a slash.
+pub fn is_above_sources(dataset: &Dataset, folder: &str) -> bool {
+    let contains = |pattern: &KeyPattern| match folder.strip_prefix(pattern.folder()) {
+        Some(_) => folder.matches('/').count() <= pattern.depth(),
+        None => pattern.folder().starts_with(folder),
+    };
+    patterns(dataset).any(contains)
 }
 
 /// Whether an object is the marker of a folder that sources or files are in, which concerns no row.

@@ -9,6 +9,7 @@ use crate::{
     dataset::{ColumnType, Dataset, ValueRef},
     query::{column::Column, error::QueryError},
     row::RowView,
+    row_id,
 };
 
 /// The name of the parameter.
@@ -23,6 +24,8 @@ pub struct Search {
     words: Box<[Box<str>]>,
     /// The columns of texts, by their indices in the dataset.
     columns: Box<[usize]>,
+    /// Whether IDs have several values, which are no column by themselves.
+    searches_joined_ids: bool,
 }
 
 impl Search {
@@ -46,6 +49,7 @@ impl Search {
             1..=WORDS_MAX => Ok(Self {
                 words,
                 columns: Self::indices(dataset).collect(),
+                searches_joined_ids: dataset.id_columns() > 1,
             }),
             _ => Err(QueryError::value(name, &format!("must have at most {WORDS_MAX} words"))),
         }
@@ -66,9 +70,11 @@ impl Search {
             Some(ValueRef::Text(text)) => is_in(&fold_unless_ascii(text), word),
             _ => false,
         };
+        // A word with a slash may be an ID as it is shown, or the beginning of one.
+        let is_in_id = |word: &str| self.searches_joined_ids && word.contains('/') && is_in(&row_id::shown(row.row_id()), word);
         self.words
             .iter()
-            .all(|word| self.columns.iter().any(|column| is_in_column(word, *column)))
+            .all(|word| self.columns.iter().any(|column| is_in_column(word, *column)) || is_in_id(word))
     }
 }
 
@@ -99,7 +105,11 @@ fn starts_with(text: &str, word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::{Row, test_rows::user};
+    use crate::{
+        dataset::Value,
+        row::{Row, test_rows::user},
+        row_id::RowId,
+    };
 
     fn row(row_id: &str, first_name: &str, last_name: &str) -> Row {
         user(row_id, [first_name, last_name], 0, false)
@@ -122,6 +132,28 @@ mod tests {
         }
         for query in ["bob", "anna bob", "annamaria", "u-1000x", "processed_data"] {
             check(query, &user, (false, false));
+        }
+    }
+
+    #[test]
+    fn ids_of_several_values_are_found_as_they_are_shown() {
+        let wells = Dataset::parse("source.key = 'src-data/{plate}/{well}.csv'\ncolumns.note = 'string'").unwrap();
+        let row = Row {
+            row_id: RowId::of(&["P1", "A01"]).unwrap(),
+            values: [Some(Value::Text("x/y".into()))].into(),
+            files: [].into(),
+            ..row("1", "", "")
+        };
+        let view = row.view(&wells);
+        for (query, expected) in [
+            ("p1/a01", (true, true)),
+            ("P1/", (true, true)),
+            ("1/A", (true, false)),
+            ("x/y P1/A01", (true, true)),
+            ("P2/A01", (false, false)),
+        ] {
+            let search = Search::parse(&wells, SEARCH, query).unwrap();
+            assert_eq!((search.holds(&view), search.is_prefix(&view)), expected, "{query}");
         }
     }
 

@@ -101,14 +101,20 @@ impl ExcludedSource {
         }
     }
 
-    /// Whether the list of rejects shows both alike. The ETag, the run and its time do not count, and neither does the store's message about
+    /// Whether the list of rejects and the explanation of the row show both alike. The ETag, the run and its time do not count, and neither does the store's message about
     /// why an object cannot be read: it may contain a request ID.
     pub fn is_visibly_equal(&self, other: &Self) -> bool {
         let is_same = match (&self.exclusion, &other.exclusion) {
             (Exclusion::Rejected(own), Exclusion::Rejected(other)) if own.code == RejectCode::Unreadable => own.code == other.code,
             (own, other) => own == other,
         };
-        self.key == other.key && is_same
+        let mut files = 0..self.valid_files.len().max(other.valid_files.len());
+        self.key == other.key && is_same && files.all(|index| self.has_valid_file(index) == other.has_valid_file(index))
+    }
+
+    /// Whether the row has a valid file that is not linked, because this is its CSV and there has never been a valid one.
+    pub fn has_valid_file(&self, index: usize) -> bool {
+        matches!(self.valid_files.get(index), Some(Some(_)))
     }
 }
 

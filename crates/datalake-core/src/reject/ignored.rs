@@ -2,7 +2,7 @@
 
 use super::{IgnoreCode, Reason};
 use crate::{
-    dataset::{Dataset, KeyPattern, KeyRole, Placeholder},
+    dataset::{Dataset, KeyRole, Placeholder},
     keys::{self, NameDifference},
     row_id::RowId,
     text,
@@ -19,7 +19,7 @@ pub(super) fn reason(dataset: &Dataset, code: IgnoreCode, key: &str) -> Reason {
         IgnoreCode::BadId => bad_id(dataset, key, name),
         IgnoreCode::Shadowed => Reason::new(
             format!("the name {quoted} exists with its extension in lower case too, and that object is the source"),
-            "one object per user and kind",
+            format!("one object per {entity} and kind"),
             "remove one of the two",
         ),
         IgnoreCode::UnknownKind => unknown_kind(dataset, folder, name),
@@ -38,7 +38,11 @@ pub(super) fn reason(dataset: &Dataset, code: IgnoreCode, key: &str) -> Reason {
             } else {
                 source_names(dataset)
             },
-            "move the sources up; the processor does not read folders",
+            if is_flat {
+                "move the sources up; the processor does not read folders"
+            } else {
+                "move the sources to where their keys are"
+            },
         ),
         IgnoreCode::NotAFile => Reason::new(
             format!(
@@ -61,13 +65,9 @@ pub(super) fn reason(dataset: &Dataset, code: IgnoreCode, key: &str) -> Reason {
     }
 }
 
-/// The names of all objects of a dataset: `{user_id}.csv or {user_id}.png`. If they are in several folders, with these.
+/// The names of all objects of a dataset: `{user_id}.csv or {user_id}.png`.
 fn source_names(dataset: &Dataset) -> String {
-    let template = match keys::source_folders(dataset).len() {
-        1 => KeyPattern::name_template,
-        _ => KeyPattern::template,
-    };
-    keys::patterns(dataset).map(template).collect::<Vec<_>>().join(" or ")
+    keys::name_templates(dataset).join(" or ")
 }
 
 /// What follows the ID in the names of all objects, in each case if `in_each_case`.

@@ -1,5 +1,6 @@
 //! Checks of what the credentials permit: list, read, write and delete.
 
+use datalake_core::keys;
 use datalake_store::{
     bucket::{ObjectKind, PutMode},
     error::StoreError,
@@ -17,13 +18,16 @@ const WRITTEN: &str = "written";
 /// The text of that object.
 const TEXT: &str = "datalake doctor";
 
-/// Lists the first source.
+/// Lists the first object of each folder.
 pub(super) async fn list(probe: &Probe<'_>) -> Outcome {
-    let folder = probe.source_folder().await;
-    Ok(match first_source(probe, &folder).await? {
-        Some(_) => format!("objects under {folder} can be listed"),
-        None => format!("the folder {folder} can be listed and is empty"),
-    })
+    let mut found = Vec::new();
+    for folder in probe.source_folders().await {
+        found.push(match first_object(probe, &folder).await? {
+            Some(_) => format!("objects under {folder} can be listed"),
+            None => format!("the folder {folder} can be listed and is empty"),
+        });
+    }
+    Ok(found.join("; "))
 }
 
 /// Writes an object.
@@ -32,21 +36,25 @@ pub(super) async fn write(probe: &Probe<'_>) -> Outcome {
     Ok("objects under processed_data/ can be written".to_owned())
 }
 
-/// Reads the first source if there is one, else the written object.
+/// Reads the first object of each folder; the written one if there is none.
 pub(super) async fn read(probe: &Probe<'_>) -> Outcome {
-    // A failure to list was reported.
-    let folder = probe.source_folder().await;
-    let source = first_source(probe, &folder).await.ok().flatten();
-    let key = source.unwrap_or_else(|| probe.key(WRITTEN));
-    match probe.bucket.get(&key, None, Some(0..1)).await {
-        Ok(_) if key.starts_with(&folder) => Ok(format!("objects under {folder} can be read")),
-        Ok(_) => Ok("objects under processed_data/ can be read".to_owned()),
-        Err(error) => Err(error.into()),
+    let mut readable = Vec::new();
+    for folder in probe.source_folders().await {
+        // A failure to list was reported.
+        if let Some(key) = first_object(probe, &folder).await.ok().flatten() {
+            probe.bucket.get(&key, None, Some(0..1)).await?;
+            readable.push(folder);
+        }
     }
+    if readable.is_empty() {
+        probe.bucket.get(&probe.key(WRITTEN), None, Some(0..1)).await?;
+        readable.push(keys::PUBLISHED.to_owned());
+    }
+    Ok(format!("objects under {} can be read", readable.join(" and ")))
 }
 
-/// The key of the first source that is not empty.
-async fn first_source(probe: &Probe<'_>, folder: &str) -> Result<Option<String>, StoreError> {
+/// The key of the first object that is not empty.
+async fn first_object(probe: &Probe<'_>, folder: &str) -> Result<Option<String>, StoreError> {
     let mut objects = probe.bucket.list(folder, None);
     while let Some(object) = objects.try_next().await? {
         if object.kind == ObjectKind::Object && object.size > 0 {

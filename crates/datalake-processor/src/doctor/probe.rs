@@ -34,10 +34,12 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// The folder of the sources. That of the users if the declaration cannot be read, which is a check of its own.
-    pub(super) async fn source_folder(&self) -> String {
-        let declared = declaration::load_for_run(self.bucket, self.given, OnConflict::Override).await;
-        declared.map_or_else(|_| keys::SOURCES.to_owned(), |dataset| dataset.key().folder().to_owned())
+    /// The folders of the sources and of their files. That of the users if the declaration cannot be read, which is a check of its own.
+    pub(super) async fn source_folders(&self) -> Vec<String> {
+        match declaration::load_for_run(self.bucket, self.given, OnConflict::Override).await {
+            Ok(dataset) => keys::source_folders(&dataset).into_iter().map(str::to_owned).collect(),
+            Err(_) => vec![keys::SOURCES.to_owned()],
+        }
     }
 
     /// The key of an object with this name.

@@ -39,9 +39,10 @@ pub(crate) struct CopyId {
 }
 
 impl CopyId {
-    /// The copies of a row.
+    /// The copies of a row. None for an ID of an earlier declaration that has another number of values: the vacuum removes former copies.
     pub(crate) fn of_row<'a>(dataset: &'a Dataset, row_id: &'a RowId) -> impl Iterator<Item = Self> + 'a {
-        dataset.copied_files().map(|(file, _)| Self {
+        let copied = dataset.copied_files().filter(|_| dataset.has_ids_like(row_id));
+        copied.map(|(file, _)| Self {
             row_id: row_id.clone(),
             file,
         })

@@ -11,14 +11,15 @@ use proptest::prelude::*;
 use crate::lake::{TestLake, png};
 
 /// The names of sources in their folder, without extension: each has the values of some of the keys.
-const NAMES: [&str; 8] = ["1", "0001", "a.b", "a", "a/1", "a/0-1", "a-b/1", "a.b/2026-02-28"];
+const NAMES: [&str; 9] = ["1", "0001", "a.b", "a", "a/1", "a/0-1", "a/1/x", "a-b/1", "a.b/2026-02-28"];
 /// The keys, without folder and extension, and the types of their columns.
-const KEYS: [(&str, &str); 5] = [
+const KEYS: [(&str, &str); 6] = [
     ("{id}", ""),
     ("{id}", "id = 'integer'\n"),
     ("{group}/{id}", ""),
     ("{group}/{id}", "id = 'date'\n"),
     ("{group}/{id:[0-9]+}", "id = 'integer'\n"),
+    ("{group}/{part}/{id}", ""),
 ];
 const TYPES: [&str; 8] = ["string", "integer", "number", "boolean", "date", "datetime", "epoch_ms", "epoch_s"];
 /// Each is valid for some of the types.
@@ -183,7 +184,7 @@ async fn check(first: &Declaration, steps: &[Vec<Edit>]) {
             apply(&lake, edit).await;
         }
         let sources = lake.objects(keys::SOURCES).await;
-        for name in ["1.csv", "a/1.csv", "a.b/2026-02-28.csv"] {
+        for name in ["1.csv", "a/1.csv", "a/1/x.csv", "a.b/2026-02-28.csv"] {
             if !sources.contains_key(&keys::source(name)) {
                 lake.put(name, "c0,c1,c2\n1,1,1\n").await;
             }

@@ -349,3 +349,27 @@ async fn source_dated_in_the_future_does_not_affect_the_clock() {
     }
     assert_eq!(lake.run().await.counts.csv_read, 0);
 }
+
+#[tokio::test]
+async fn valid_image_beside_a_rejected_csv_is_recorded_while_it_exists() {
+    let lake = TestLake::new();
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("2.csv", "").await;
+    lake.run().await;
+    let has_image = async || {
+        let version = lake.table().latest().await.unwrap().unwrap();
+        let [reject] = &*lake.table().rejects(&version).await.unwrap() else {
+            panic!("one source is rejected")
+        };
+        reject.has_valid_file(0)
+    };
+    assert!(!has_image().await);
+    lake.put("2.png", png("2")).await;
+    assert_eq!(lake.run().await.committed, Some(true));
+    assert!(has_image().await);
+    let report = lake.run().await;
+    assert_eq!((report.committed, report.counts.images_read), (Some(false), 0));
+    lake.remove("2.png").await;
+    lake.run().await;
+    assert!(!has_image().await);
+}

@@ -101,6 +101,13 @@ async fn row_of_several_values_has_a_path_of_several_segments() {
     check_missing(&lake.get("/data/P1/B/2026-11-02").await, "no-such-user", "Well not found", rejected);
     let redirect = lake.get("/data/P1/A01/").await;
     assert_eq!((redirect.status.as_u16(), redirect.header("location")), (308, "/data/P1/A01"));
+    let redirect = lake.get("/data/P1/A01/2026-11-02/history/?x=1").await;
+    let expected = (308, "/data/P1/A01/2026-11-02/history?x=1");
+    assert_eq!((redirect.status.as_u16(), redirect.header("location")), expected);
+    let joined = lake.get("/data/P1%2FA01%2F2026-11-02/explain").await.json();
+    assert_eq!(joined["user_id"], "P1/A01/2026-11-02");
+    let unknown = lake.get("/data/P1/A01/2026-11-02/histroy").await.json();
+    assert_eq!(unknown["nearest"], "/data/P1/A01/2026-11-02/history", "{unknown}");
 }
 
 #[tokio::test]

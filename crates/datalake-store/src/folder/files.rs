@@ -7,12 +7,14 @@ use std::{
     sync::Once,
 };
 
+use datalake_core::keys::PRIVATE;
+
 use super::{
     errors::{naming_error, no_hard_links, store_error},
     etags,
     lock::lock,
     stable_read::describe,
-    staging::{self, Fence, PRIVATE, Staging},
+    staging::{self, Fence, Staging},
 };
 use crate::{
     bucket::{Etag, Metadata, ObjectMeta},

@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
+use datalake_core::keys::PRIVATE;
 use tokio::time::Instant;
 
-use super::{errors::store_error, staging::PRIVATE};
+use super::errors::store_error;
 use crate::error::StoreError;
 
 /// A process holds the lock for some milliseconds. A process that is suspended in this time must not block all others.

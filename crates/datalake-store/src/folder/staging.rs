@@ -16,12 +16,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use datalake_core::keys::PRIVATE;
 use jiff::Timestamp;
 
 use crate::{bucket::STAGED_AGE_MAX, error::StoreError, unique_name::unique_name};
-
-/// The private folder of the store, which is never listed.
-pub(super) const PRIVATE: &str = ".datalake";
 
 /// The file in a fence whose modification time is the creation time of the fence.
 const MARKER: &str = "made";

@@ -6,14 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use datalake_core::{dataset::Dataset, keys};
+use datalake_core::{
+    dataset::Dataset,
+    keys::{self, PRIVATE},
+};
 
 use super::{
     beneath,
     errors::store_error,
     etags::{object_meta, other_meta},
     files::Files,
-    staging::PRIVATE,
 };
 use crate::{bucket::ObjectMeta, error::StoreError, key_encoding::key_text};
 

@@ -10,13 +10,7 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
-use datalake_core::{
-    count::count,
-    dataset::{Dataset, KeyPattern},
-    keys,
-    reject::IgnoreCode,
-    text::grouped,
-};
+use datalake_core::{count::count, dataset::Dataset, keys, reject::IgnoreCode, text::grouped};
 use datalake_processor::{declaration::DeclarationError as InvalidDeclaration, error::RunError};
 use datalake_store::{
     bucket::{Bucket, Metadata, ObjectKind, PutMode},
@@ -91,8 +85,12 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
         )?,
         None => writeln!(
             text,
-            "next: put {} files under src-data/, then `datalake process --lake {url}`",
-            names(&dataset).join(" and ")
+            "next: put {} files {}, then `datalake process --lake {url}`",
+            keys::name_templates(&dataset).join(" and "),
+            match keys::common_folder(&dataset) {
+                "" => "into the lake".to_owned(),
+                folder => format!("under {folder}"),
+            }
         )?,
     }
     super::print(text.as_bytes())?;
@@ -111,12 +109,6 @@ async fn stored_dataset(args: &LakeArgs) -> anyhow::Result<Arc<Dataset>> {
         error => InvalidDeclaration::Stored(error).into(),
     })?;
     Ok(stored.map_or_else(Dataset::shared_users, Arc::new))
-}
-
-/// The names of the objects of a dataset: `{user_id}.csv`.
-fn names(dataset: &Dataset) -> Vec<String> {
-    let patterns = [dataset.key()].into_iter().chain(dataset.files().iter().map(|file| &file.key));
-    patterns.map(KeyPattern::name_template).collect()
 }
 
 /// What happened to the declaration of the lake.
@@ -177,7 +169,7 @@ impl Origin {
 
 /// The files of a folder.
 struct FolderSources {
-    /// The sources, by file name.
+    /// The sources, by key.
     sources: BTreeMap<String, Origin>,
     /// The other files, with the reason why a run would ignore them.
     skipped: Vec<(String, IgnoreCode)>,
@@ -197,32 +189,31 @@ impl FolderSources {
     }
 }
 
-/// The key of the source with this path in the folder of the sources.
-fn key_of(dataset: &Dataset, name: &str) -> String {
-    format!("{}{name}", dataset.key().folder())
-}
-
+/// Lists the files that have the names of sources. The folder has the content of the innermost folder of the lake that contains all sources.
 fn list_folder(dataset: &Dataset, folder: &Path) -> anyhow::Result<FolderSources> {
     let failed = |error| UsageError(format!("cannot read the folder of sources {}: {error}", folder.display()));
     let (mut sources, mut skipped) = (BTreeMap::new(), Vec::new());
-    // The folders that keys have below that of the sources.
-    let mut folders = vec![(String::new(), folder.to_owned(), dataset.key().depth_below_folder())];
-    while let Some((prefix, path, depth)) = folders.pop() {
+    let common = keys::common_folder(dataset);
+    let mut folders = vec![(common.to_owned(), folder.to_owned())];
+    while let Some((prefix, path)) = folders.pop() {
         for entry in fs::read_dir(path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            let name = prefix.clone() + &name;
+            let key = prefix.clone() + &name;
             // Opening a FIFO would wait for a writer.
             let metadata = fs::metadata(entry.path());
             let is_file = metadata.as_ref().is_ok_and(fs::Metadata::is_file);
-            if depth > 0 && metadata.is_ok_and(|metadata| metadata.is_dir()) {
-                folders.push((name + "/", entry.path(), depth - 1));
+            if metadata.is_ok_and(|metadata| metadata.is_dir()) && keys::is_above_sources(dataset, &format!("{key}/")) {
+                folders.push((key + "/", entry.path()));
                 continue;
             }
-            match keys::parse_source(dataset, &key_of(dataset, &name)) {
-                Ok(_) if is_file => drop(sources.insert(name, Origin::File(entry.path()))),
+            if keys::folder_of(dataset, &key).is_none() {
+                continue;
+            }
+            match keys::parse_source(dataset, &key) {
+                Ok(_) if is_file => drop(sources.insert(key, Origin::File(entry.path()))),
                 Ok(_) => tracing::warn!(file = %entry.path().display(), "skipped file that is not regular"),
-                Err(code) if is_file => skipped.push((name, code)),
+                Err(code) if is_file => skipped.push((key[common.len()..].to_owned(), code)),
                 Err(_) => {}
             }
         }
@@ -231,7 +222,7 @@ fn list_folder(dataset: &Dataset, folder: &Path) -> anyhow::Result<FolderSources
     if sources.is_empty() {
         return Err(UsageError(format!(
             "there is no {} in {}; pass the folder with the sources to --from",
-            names(dataset).join(" or "),
+            keys::name_templates(dataset).join(" or "),
             folder.display()
         ))
         .into());
@@ -266,11 +257,14 @@ pub(super) async fn upload_samples(bucket: &dyn Bucket, on_upload: &OnUpload) ->
         let skipped = count(samples.len());
         return Ok(Uploaded { written: 0, skipped });
     }
-    let samples = samples.into_iter().map(|(name, bytes)| (name, Origin::Embedded(bytes))).collect();
+    let samples = samples
+        .into_iter()
+        .map(|(name, bytes)| (keys::source(&name), Origin::Embedded(bytes)))
+        .collect();
     upload(bucket, Dataset::users(), samples, IfPresent::Keep, on_upload).await
 }
 
-/// Uploads the sources that are missing, and those that are different unless `if_present` keeps them. `sources` are by file name.
+/// Uploads the sources that are missing, and those that are different unless `if_present` keeps them. `sources` are by key.
 async fn upload(
     bucket: &dyn Bucket,
     dataset: &Dataset,
@@ -280,20 +274,21 @@ async fn upload(
 ) -> anyhow::Result<Uploaded> {
     let total = count(sources.len());
     let mut present: BTreeMap<String, u64> = BTreeMap::new();
-    let mut listing = bucket.list(dataset.key().folder(), None);
     let mut objects = 0;
-    while let Some(object) = listing.try_next().await? {
-        objects += 1;
-        on_upload(UploadProgress::Listed { objects });
-        if object.kind == ObjectKind::Object {
-            present.insert(object.key, object.size);
+    for folder in keys::source_folders(dataset) {
+        let mut listing = bucket.list(folder, None);
+        while let Some(object) = listing.try_next().await? {
+            objects += 1;
+            on_upload(UploadProgress::Listed { objects });
+            if object.kind == ObjectKind::Object {
+                present.insert(object.key, object.size);
+            }
         }
     }
     let present = &present;
     on_upload(UploadProgress::Uploaded { sources: 0, total });
     let mut written = stream::iter(sources)
-        .map(|(name, origin)| async move {
-            let key = key_of(dataset, &name);
+        .map(|(key, origin)| async move {
             let size = present.get(&key);
             if size.is_some() && if_present == IfPresent::Keep {
                 return Ok(false);

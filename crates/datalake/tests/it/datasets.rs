@@ -30,7 +30,9 @@ impl Lake {
     }
 
     fn put(&self, path: &str, text: &str) {
-        fs::write(self.0.path().join(path), text).unwrap();
+        let path = self.0.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
 
     fn declared() -> Self {
@@ -214,6 +216,55 @@ fn init_uploads_a_valid_declaration() {
         fs::read(lake.0.path().join("dataset.toml")).unwrap(),
         fs::read(&declaration).unwrap()
     );
+}
+
+#[test]
+fn init_uploads_the_sources_of_several_folders() {
+    let from = Lake(TempDir::new().unwrap());
+    let key = "source.key = 'samples/{plate}/{well}.csv'\ncolumns.value = 'integer'\n";
+    let scan = |folder: &str| format!("{key}[files.scan]\nkey = '{folder}/{{plate}}/{{well}}.png'\ntypes = ['image/png']\n");
+    let check = |scans: &str, from_folder: &str, expected: &[&str], message: &str| {
+        let lake = Lake(TempDir::new().unwrap());
+        from.put("dataset.toml", &scan(scans));
+        let (declaration, folder) = (from.0.path().join("dataset.toml"), from.0.path().join(from_folder));
+        let arguments = ["--dataset", declaration.to_str().unwrap(), "--from", folder.to_str().unwrap()];
+        lake.check_error("init", &arguments, 0, message);
+        for key in expected {
+            assert!(lake.0.path().join(key).is_file(), "{key} of {scans}");
+        }
+        lake.check_error(
+            "init",
+            &arguments,
+            0,
+            &format!("0 sources uploaded, {} already there", expected.len()),
+        );
+    };
+    for key in [
+        "samples/P1/A01.csv",
+        "samples/scans/P1/A01.png",
+        "scans/P1/A01.png",
+        "other/P1/A01.csv",
+    ] {
+        from.put(key, "value\n1\n");
+    }
+    check("scans", "", &["samples/P1/A01.csv", "scans/P1/A01.png"], "2 sources uploaded");
+    check(
+        "samples/scans",
+        "samples",
+        &["samples/P1/A01.csv", "samples/scans/P1/A01.png"],
+        "2 sources uploaded",
+    );
+    let empty = Lake(TempDir::new().unwrap());
+    let arguments = ["--dataset", &format!("{}/dataset.toml", from.0.path().display())];
+    from.put("dataset.toml", &scan("scans"));
+    empty.check_error(
+        "init",
+        &arguments,
+        0,
+        "next: put samples/{plate}/{well}.csv and scans/{plate}/{well}.png files into the lake, then",
+    );
+    from.put("dataset.toml", key);
+    empty.check_error("init", &arguments, 0, "next: put {plate}/{well}.csv files under samples/, then");
 }
 
 #[test]
