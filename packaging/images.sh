@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the images of the Dockerfile, and checks their labels, documents and sizes:
-#   packaging/images.sh                 as they are published
+#   packaging/images.sh                 as they are published, apart from the digests of the base images, which the Dockerfile describes
 #   packaging/images.sh EXECUTABLE      with an executable that was built on this machine, instead of building one in a container
 set -euo pipefail
 cd "$(dirname "$0")/.."
