@@ -9,7 +9,7 @@ mod order;
 use jiff::Timestamp;
 
 pub use self::{
-    guards::{DeletionGuard, FolderFiles, GuardError, ListingStats, RejectRatio, guard_deletions, guard_folders, guard_rejects},
+    guards::{DeletionGuard, GuardError, ListingStats, RejectRatio, guard_deletions, guard_folders, guard_rejects},
     order::{KeyOrder, ListingEntry, OutOfOrder, RowObjects, SourceGrouper, compare_key_order},
 };
 use crate::{row::Provenance, row_id::RowId, run::RunMode};
@@ -94,8 +94,10 @@ pub struct RecordedFile {
     /// The version of the file: that of its reject if there is one, else that of the row. None if the file must be read again, and if the row does
     /// not have it.
     pub version: Option<SourceVersion>,
-    /// Whether the row links the file, or the file is currently rejected.
+    /// Whether the last run found the file: the row links it, or it is rejected or waits for a valid source.
     pub exists: bool,
+    /// Whether the row links the file.
+    pub is_linked: bool,
 }
 
 /// What a run does about one source.

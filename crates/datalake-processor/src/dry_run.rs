@@ -148,8 +148,8 @@ pub(crate) async fn plan_of_listing(lake: &Lake, options: &RunOptions) -> Result
             .iter()
             .map(|(object, code)| (object.key.to_string(), code.as_str()))
             .collect(),
-        blocked_by: guard_folders(&found.folders, options.deletion_guard)
-            .and_then(|()| guard_deletions(found.stats, options.deletion_guard))
+        blocked_by: guard_deletions(found.stats, options.deletion_guard)
+            .and_then(|()| guard_folders(&found.empty_folders, options.deletion_guard))
             .err(),
         is_other_declaration: is_other,
         effect: None,

@@ -9,7 +9,7 @@ use datalake_core::{
     reject::{ExcludedSource, Exclusion, RejectCode},
     row::Row,
     row_id::RowId,
-    run::{BlockedDeletions, RunId, RunReport},
+    run::{BlockedDeletions, EmptyFolder, RunId, RunReport},
 };
 use datalake_store::{
     error::StoreError,
@@ -27,10 +27,12 @@ use crate::{
 pub(crate) async fn check_deletions(
     context: &RunContext<'_>,
     stats: ListingStats,
+    empty_folders: &[EmptyFolder],
     removals: Removals<'_>,
     report: &mut RunReport,
 ) -> Result<(), RunError> {
-    let Err(blocked) = plan::guard_deletions(stats, context.options.deletion_guard) else {
+    let guard = context.options.deletion_guard;
+    let Err(blocked) = plan::guard_deletions(stats, guard).and_then(|()| plan::guard_folders(empty_folders, guard)) else {
         return Ok(());
     };
     if stats.known <= 10 && simulation::has(Bug::GuardSparesSmallLakes) {
@@ -46,18 +48,22 @@ pub(crate) async fn check_deletions(
         rejected,
         digest: Digest::of(ids.as_bytes()).to_string(),
         users: gone.iter().take(RunReport::NOTICES_MAX).map(ToString::to_string).collect(),
+        folders: empty_folders.to_vec(),
     };
     let error = match &context.options.allow_mass_delete_of {
         None => blocked,
         Some(run_id) => {
             let allowed = blocked_deletions_of(context, run_id).await?;
             // The digest covers the rows; the count also includes the rows of lost files.
-            if (&allowed.digest, allowed.count) == (&deletions.digest, deletions.count) {
+            if (&allowed.digest, allowed.count, &allowed.folders) == (&deletions.digest, deletions.count, &deletions.folders) {
                 return Ok(());
             }
-            GuardError::OtherDeletions {
-                gone: stats.gone,
-                known: stats.known,
+            match blocked {
+                GuardError::EmptyFolder(_) => blocked,
+                _ => GuardError::OtherDeletions {
+                    gone: stats.gone,
+                    known: stats.known,
+                },
             }
         }
     };

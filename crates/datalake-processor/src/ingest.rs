@@ -61,7 +61,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         ignored,
         ignored_count,
         mut stats,
-        folders,
+        empty_folders,
         csv_listed,
         images_listed,
         rederived,
@@ -92,8 +92,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         gone: gone.map(|change| &change.row_id).collect(),
         rejected: 0,
     };
-    plan::guard_folders(&folders, context.options.deletion_guard)?;
-    guards::check_deletions(context, stats, removals, &mut state.report).await?;
+    guards::check_deletions(context, stats, &empty_folders, removals, &mut state.report).await?;
 
     let reads = state.reader.read_all(plans, csv_listed + images_listed, progress).await?;
     let old_rows = old_rows(context, base.as_ref(), &reads).await?;
@@ -116,7 +115,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         gone: count(removals.gone.len()) + lost_and_gone,
         ..stats
     };
-    guards::check_deletions(context, after_reading, removals, &mut state.report).await?;
+    guards::check_deletions(context, after_reading, &empty_folders, removals, &mut state.report).await?;
     guard_rejects?;
     if base.is_none() {
         guards::require_a_row(&reads, csv_listed)?;

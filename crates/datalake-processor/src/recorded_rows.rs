@@ -146,11 +146,11 @@ fn recorded_row(row_id: RowId, row: Option<RecordedSources>, rejects: RowRejects
     let mut rejected_files = rejects.files.into_iter();
     let file = |index: usize| {
         let (linked, rejected) = (row_files.get(index).cloned().flatten(), rejected_files.next().flatten());
-        let exists = linked.is_some() || rejected.is_some();
         let valid = valid_files.get(index).cloned().flatten();
         RecordedFile {
+            exists: linked.is_some() || rejected.is_some() || valid.is_some(),
+            is_linked: linked.is_some(),
             version: recorded_version(linked, rejected, run_at).or(valid),
-            exists,
         }
     };
     RecordedRow {

@@ -8,12 +8,12 @@ use std::{
 
 use datalake_core::{
     count::count,
-    dataset::Dataset,
+    dataset::{Dataset, FileColumn},
     keys,
-    plan::{self, FolderFiles, ListingEntry, ListingStats, RowObjects, RowPlan, RowSources, SourceGrouper, SourceObject},
+    plan::{self, ListingEntry, ListingStats, RecordedRow, RowObjects, RowPlan, RowSources, SourceGrouper, SourceObject},
     reject::{ExcludedSource, IgnoreCode},
     row_id::RowId,
-    run::RunMode,
+    run::{EmptyFolder, RunMode},
 };
 use datalake_store::{
     bucket::{ObjectKind, ObjectMeta},
@@ -41,8 +41,8 @@ pub(crate) struct Changes {
     /// The number of all ignored objects.
     pub(crate) ignored_count: u64,
     pub(crate) stats: ListingStats,
-    /// The files of each folder that is not that of the sources.
-    pub(crate) folders: Vec<FolderFiles>,
+    /// The folders of files, without sources, that have lost all their files.
+    pub(crate) empty_folders: Vec<EmptyFolder>,
     pub(crate) csv_listed: u64,
     pub(crate) images_listed: u64,
     /// Listed IDs that the table did not record, in the range of a data file that is lost: their rows may have been in it.
@@ -86,10 +86,7 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
         reread,
         run_at,
     } = scope;
-    // Of each file of the declaration. The files of another declaration are other ones.
-    let mut known_files = vec![0; dataset.files().len()];
-    let mut listed_files = known_files.clone();
-    let is_same_declaration = base.is_some_and(|base| base.dataset() == dataset);
+    let mut files = FileCounts::new(dataset, base.map(Version::dataset));
     let mut recorded_rows = RecordedRows::new(table, dataset, base, rejects, run_at);
     let mut listed = listing.next_row(&mut changes).await?;
     let mut recorded = recorded_rows.next().await?;
@@ -99,7 +96,7 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => {
-                changes.folders = files_by_folder(dataset, &known_files, &listed_files);
+                changes.empty_folders = files.empty_folders(dataset);
                 return Ok(changes);
             }
         };
@@ -113,10 +110,7 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
         changes.rederived += u64::from(!is_recorded && sources.is_some_and(|sources| may_be_lost(base, &sources.row_id)));
         changes.plans.extend(change);
         if let Some(sources) = sources {
-            count_files(&mut listed_files, sources.files.iter().map(Option::is_some));
-            if let Some(recorded) = recorded.as_ref().filter(|_| is_recorded && is_same_declaration) {
-                count_files(&mut known_files, recorded.files.iter().map(|file| file.exists));
-            }
+            files.add(sources, recorded.as_ref().filter(|_| is_recorded));
         }
         changes.stats.known += u64::from(is_recorded);
         changes.stats.gone += u64::from(is_recorded && !is_listed);
@@ -129,34 +123,56 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
     }
 }
 
-/// Adds the files of a row to the numbers of all rows.
-fn count_files(counts: &mut [u64], files: impl Iterator<Item = bool>) {
-    for (count, exists) in counts.iter_mut().zip(files) {
-        *count += u64::from(exists);
-    }
+/// The numbers of the files of all rows whose source is listed, for each file of the declaration.
+struct FileCounts(Vec<FileCount>);
+
+#[derive(Default)]
+struct FileCount {
+    /// The index of the file in the declaration of the table. None if that has no file with the same keys.
+    recorded: Option<usize>,
+    /// How many rows linked the file before the run.
+    linked: u64,
+    listed: u64,
 }
 
-/// The files of each folder that is not that of the sources. The numbers are in the order of the declaration.
-fn files_by_folder(dataset: &Dataset, known: &[u64], listed: &[u64]) -> Vec<FolderFiles> {
-    let mut folders: Vec<FolderFiles> = Vec::new();
-    for (file, (known, listed)) in dataset.files().iter().zip(known.iter().zip(listed)) {
-        let folder = file.key.folder();
-        if folder == dataset.key().folder() {
-            continue;
-        }
-        match folders.iter_mut().find(|files| &*files.folder == folder) {
-            Some(files) => {
-                files.known += known;
-                files.listed += listed;
-            }
-            None => folders.push(FolderFiles {
-                folder: folder.into(),
-                known: *known,
-                listed: *listed,
-            }),
+impl FileCounts {
+    fn new(dataset: &Dataset, recorded: Option<&Arc<Dataset>>) -> Self {
+        let index = |file: &FileColumn| {
+            let mut files = recorded?.files().iter();
+            files.position(|recorded| recorded.key.as_str() == file.key.as_str())
+        };
+        let count = |file: &FileColumn| FileCount {
+            recorded: index(file),
+            ..FileCount::default()
+        };
+        Self(dataset.files().iter().map(count).collect())
+    }
+
+    fn add(&mut self, sources: &RowSources, recorded: Option<&RecordedRow>) {
+        for (count, listed) in self.0.iter_mut().zip(&sources.files) {
+            let recorded = count.recorded.and_then(|index| recorded?.files.get(index));
+            count.linked += u64::from(recorded.is_some_and(|file| file.is_linked));
+            count.listed += u64::from(listed.is_some());
         }
     }
-    folders
+
+    /// The folders other than that of the sources of which the listing has no file, although rows link some.
+    fn empty_folders(&self, dataset: &Dataset) -> Vec<EmptyFolder> {
+        let folders = keys::source_folders(dataset)
+            .into_iter()
+            .filter(|folder| *folder != dataset.key().folder());
+        let empty = folders.filter_map(|folder| {
+            let files = dataset.files().iter().zip(&self.0).filter(|(file, _)| file.key.folder() == folder);
+            let (linked, listed) = files.fold((0, 0), |(linked, listed), (_, count)| {
+                (linked + count.linked, listed + count.listed)
+            });
+            (linked > 0 && listed == 0).then(|| EmptyFolder {
+                folder: folder.to_owned(),
+                files: linked,
+            })
+        });
+        empty.collect()
+    }
 }
 
 /// Whether the row may have been in a data file that is lost.

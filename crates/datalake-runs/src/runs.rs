@@ -341,7 +341,7 @@ impl Runs {
             Some(run) if run.state.is_active() => nothing("the run is active; retry after it has ended", true),
             Some(run) if run.report.as_deref().is_some_and(|report| report.blocked_deletions.is_some()) => Ok(()),
             Some(_) => nothing(
-                "the mass-deletion guard did not block the run; name a run with state `refused` whose error lists deletions",
+                "the mass-deletion guard did not block the run; name a run with state `blocked` whose error lists deletions",
                 false,
             ),
         }

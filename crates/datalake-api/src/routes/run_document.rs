@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use datalake_core::{
     progress::RunProgress,
-    run::{BlockedDeletions, Counts, RejectDetail, Requests, RunId, RunMode, SourceNotice},
+    run::{BlockedDeletions, Counts, EmptyFolder, RejectDetail, Requests, RunId, RunMode, SourceNotice},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -258,6 +258,19 @@ pub struct BlockedDeletionsDocument {
     rejected: u64,
     /// The first 100 IDs in byte order.
     users: Vec<String>,
+    /// The folders of files that have lost all their files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    folders: Vec<EmptyFolderDocument>,
+}
+
+/// A folder of files that has lost all its files.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = EmptyFolder)]
+pub struct EmptyFolderDocument {
+    /// The folder, with a slash at its end.
+    folder: String,
+    /// How many files rows linked before the run.
+    files: u64,
 }
 
 impl From<&BlockedDeletions> for BlockedDeletionsDocument {
@@ -267,6 +280,16 @@ impl From<&BlockedDeletions> for BlockedDeletionsDocument {
             known: blocked.known,
             rejected: blocked.rejected,
             users: blocked.users.clone(),
+            folders: blocked.folders.iter().map(EmptyFolderDocument::from).collect(),
+        }
+    }
+}
+
+impl From<&EmptyFolder> for EmptyFolderDocument {
+    fn from(EmptyFolder { folder, files }: &EmptyFolder) -> Self {
+        Self {
+            folder: folder.clone(),
+            files: *files,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The guards: limits on what one run may remove or reject, beyond which it changes nothing.
 
-use crate::text::grouped;
+use crate::{run::EmptyFolder, text::grouped};
 
 /// Counts that the guard against mass deletion evaluates before any source is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,30 +13,14 @@ pub struct ListingStats {
     pub gone: u64,
 }
 
-/// The files of one folder that is not that of the sources.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FolderFiles {
-    /// The folder, with a slash at its end.
-    pub folder: Box<str>,
-    /// Files that the rows had before the run, of rows whose source is listed.
-    pub known: u64,
-    /// Files in the listing.
-    pub listed: u64,
-}
-
 /// Why a guard stopped a run, which changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.message_for(USERS))]
 pub enum GuardError {
     /// No object is stored under `src-data/`.
     EmptyListing,
-    /// A folder of files has none, as if it were not mounted.
-    EmptyFolder {
-        /// The folder, with a slash at its end.
-        folder: Box<str>,
-        /// Files that the rows had before the run.
-        known: u64,
-    },
+    /// A folder of files has none.
+    EmptyFolder(EmptyFolder),
     /// Too many known rows have no CSV.
     MassDeletion {
         /// Rows without a CSV.
@@ -73,8 +57,7 @@ impl GuardError {
         match self {
             Self::EmptyListing if rows == USERS => "there is nothing under src-data/".to_owned(),
             Self::EmptyListing => "there is nothing in the folders of the sources".to_owned(),
-            Self::EmptyFolder { folder, known: 1 } => format!("the only file in {folder} is gone"),
-            Self::EmptyFolder { folder, known } => format!("all {} files in {folder} are gone", grouped(*known)),
+            Self::EmptyFolder(folder) => folder.to_string(),
             Self::MassDeletion { gone, known } if gone == known => format!("all {} {rows} would be removed", grouped(*known)),
             Self::MassDeletion { gone, known } => format!(
                 "{} of {} {rows} would be removed (limit: {GONE_PERCENT_MAX} % and {GONE_MAX})",
@@ -102,7 +85,7 @@ impl GuardError {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::EmptyListing => "check the lake's URL, upload sources, or pass --allow-mass-delete if the lake is meant to be empty",
-            Self::EmptyFolder { .. } => "restore the folder, or pass --allow-mass-delete if the files are meant to be removed",
+            Self::EmptyFolder(_) => "restore the folder, or pass --allow-mass-delete if the files are meant to be removed",
             Self::MassDeletion { .. } => "check the sources, or pass --allow-mass-delete if these users are meant to be removed",
             Self::OtherDeletions { .. } => "allow the removals that this run reports, or restore the sources",
             Self::RejectRatio { .. } => "fix the sources that this run rejected, or raise --max-reject-ratio",
@@ -113,9 +96,7 @@ impl GuardError {
     pub fn remedy_for(&self, rows: &str) -> String {
         match self {
             Self::MassDeletion { .. } => format!("check the sources, or pass --allow-mass-delete if these {rows} are meant to be removed"),
-            Self::EmptyListing | Self::EmptyFolder { .. } | Self::OtherDeletions { .. } | Self::RejectRatio { .. } => {
-                self.remedy().to_owned()
-            }
+            Self::EmptyListing | Self::EmptyFolder(_) | Self::OtherDeletions { .. } | Self::RejectRatio { .. } => self.remedy().to_owned(),
         }
     }
 
@@ -127,7 +108,7 @@ impl GuardError {
     /// Whether a run with `--allow-mass-delete` is not blocked for this reason.
     pub fn is_about_deletions(&self) -> bool {
         match self {
-            Self::EmptyListing | Self::EmptyFolder { .. } | Self::MassDeletion { .. } | Self::OtherDeletions { .. } => true,
+            Self::EmptyListing | Self::EmptyFolder(_) | Self::MassDeletion { .. } | Self::OtherDeletions { .. } => true,
             Self::RejectRatio { .. } => false,
         }
     }
@@ -166,15 +147,11 @@ pub fn guard_deletions(stats: ListingStats, guard: DeletionGuard) -> Result<(), 
     }
 }
 
-/// Fails if a folder has none of the files that the rows had before the run.
-pub fn guard_folders(folders: &[FolderFiles], guard: DeletionGuard) -> Result<(), GuardError> {
-    let empty = folders.iter().find(|files| files.known > 0 && files.listed == 0);
+/// Fails if a folder has lost all its files.
+pub fn guard_folders(empty: &[EmptyFolder], guard: DeletionGuard) -> Result<(), GuardError> {
     match (guard, empty) {
-        (DeletionGuard::On, Some(FolderFiles { folder, known, .. })) => Err(GuardError::EmptyFolder {
-            folder: folder.clone(),
-            known: *known,
-        }),
-        (DeletionGuard::Off, _) | (DeletionGuard::On, None) => Ok(()),
+        (DeletionGuard::On, [folder, ..]) => Err(GuardError::EmptyFolder(folder.clone())),
+        (DeletionGuard::Off, _) | (DeletionGuard::On, []) => Ok(()),
     }
 }
 

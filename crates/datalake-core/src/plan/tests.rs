@@ -29,6 +29,7 @@ pub(super) fn recorded(has_row: bool, csv: Option<&str>, image: Option<&str>) ->
         files: [RecordedFile {
             version: image.map(version),
             exists: image.is_some(),
+            is_linked: image.is_some(),
         }]
         .into(),
     }

@@ -2,7 +2,7 @@
 
 use super::{IgnoreCode, Reason};
 use crate::{
-    dataset::{Dataset, KeyRole, Placeholder},
+    dataset::{Dataset, KeyPattern, KeyRole, Placeholder},
     keys::{self, NameDifference},
     row_id::RowId,
     text,
@@ -65,9 +65,13 @@ pub(super) fn reason(dataset: &Dataset, code: IgnoreCode, key: &str) -> Reason {
     }
 }
 
-/// The names of all objects of a dataset: `{user_id}.csv or {user_id}.png`.
+/// The names of all objects of a dataset: `{user_id}.csv or {user_id}.png`. If they are in several folders, with these.
 fn source_names(dataset: &Dataset) -> String {
-    keys::name_templates(dataset).join(" or ")
+    let names = match keys::source_folders(dataset).len() {
+        1 => keys::name_templates(dataset),
+        _ => keys::patterns(dataset).map(KeyPattern::template).collect(),
+    };
+    names.join(" or ")
 }
 
 /// What follows the ID in the names of all objects, in each case if `in_each_case`.

@@ -8,6 +8,7 @@ use datalake_processor::{
     options::{RunOptions, Writers},
 };
 use datalake_store::{
+    bucket::{Metadata, PutMode},
     faults::{FaultAction, Faulty, Operation, OperationKind},
     memory::MemoryBucket,
 };
@@ -191,4 +192,21 @@ async fn cancelled_checks_leave_nothing() {
     };
     assert_eq!(examine(&lake.lake, &options, &|_| {}).await, None);
     assert!(memory.peek_all(keys::PROBES).is_empty());
+}
+
+#[tokio::test]
+async fn every_folder_of_a_declaration_is_listed_and_read() {
+    let lake = TestLake::new();
+    let declaration = "source.key = 'samples/{id}.csv'\n[files.scan]\nkey = 'scans/{id}.png'\ntypes = ['image/png']\n";
+    for (key, text) in [(keys::DECLARATION, declaration), ("samples/1.csv", "id\n1\n")] {
+        let bytes = text.into();
+        lake.bucket().put(key, bytes, PutMode::Replace, &Metadata::new()).await.unwrap();
+    }
+    let checks = checks(&lake).await;
+    let found = |name| &*find(&checks, name).found;
+    assert_eq!(
+        found("list"),
+        "objects under samples/ can be listed; the folder scans/ can be listed and is empty"
+    );
+    assert_eq!(found("read"), "objects under samples/ can be read");
 }

@@ -9,7 +9,13 @@ use datalake_table::memory::snapshot::Snapshot;
 use maud::{Markup, html};
 
 use crate::{
-    components::{self, format::number, labels, row::mention, run},
+    components::{
+        self,
+        format::{self, number},
+        labels,
+        row::mention,
+        run,
+    },
     page::{api_address::ApiAddress, links, run_permission::RunPermission},
 };
 use datalake_api::lake_label::LakeLabel;
@@ -72,8 +78,11 @@ impl BlockedRemovals<'_> {
 
     fn cause(&self) -> Markup {
         html! {
-            "The sources of " (labels::counted_rows(self.dataset, self.blocked.count))
-            @if self.has_rejects() { " do not exist or are rejected by the declaration. " } @else { " did not exist. " }
+            @if self.blocked.count > 0 {
+                "The sources of " (labels::counted_rows(self.dataset, self.blocked.count))
+                @if self.has_rejects() { " do not exist or are rejected by the declaration. " } @else { " did not exist. " }
+            }
+            @for folder in &self.blocked.folders { (format::sentence(&folder.to_string())) " " }
         }
     }
 
@@ -95,8 +104,20 @@ impl BlockedRemovals<'_> {
         let shown = ids.len().min(ROWS_MAX);
         let more = self.blocked.count.saturating_sub(datalake_core::count::count(shown));
         html! {
+            @if shown > 0 { (self.ids(&ids[..shown])) }
+            @if more > 0 {
+                p #more-blocked {
+                    "and " (number(more)) " more. "
+                    @if ids.len() > shown { a href={ "/runs/" (self.run_id) } { "The report has the first " (ids.len()) " IDs" } "." }
+                }
+            }
+        }
+    }
+
+    fn ids(&self, ids: &[String]) -> Markup {
+        html! {
             ul.user-ids aria-label={ (self.dataset.title()) " that would be removed" } {
-                @for id in ids.iter().take(shown) {
+                @for id in ids {
                     li {
                         a href=(links::row(id)) {
                             @match self.latest.and_then(|latest| latest.row(&text_of(id))) {
@@ -105,12 +126,6 @@ impl BlockedRemovals<'_> {
                             }
                         }
                     }
-                }
-            }
-            @if more > 0 {
-                p #more-blocked {
-                    "and " (number(more)) " more. "
-                    @if ids.len() > shown { a href={ "/runs/" (self.run_id) } { "The report has the first " (ids.len()) " IDs" } "." }
                 }
             }
         }

@@ -143,8 +143,12 @@ fn failed(run: &Run, outcome: RunOutcome, table: Table, dataset: &Dataset, now: 
                 _ => (run::failure_advice(outcome, run.report.as_deref())),
             }
         }
-        @if let Some(blocked) = run.report.as_deref().and_then(|report| report.blocked_deletions.as_ref()).filter(|blocked| blocked.count > 0) {
-            p.actions { a.button href={ (links::run(&run.run_id)) "#blocked" } { "Review " (format::counted(blocked.count, "removal", "removals")) } }
+        @if let Some(blocked) = run.report.as_deref().and_then(|report| report.blocked_deletions.as_ref()).filter(|blocked| !blocked.is_empty()) {
+            p.actions {
+                a.button href={ (links::run(&run.run_id)) "#blocked" } {
+                    @match blocked.count { 0 => "Review the removals", count => { "Review " (format::counted(count, "removal", "removals")) } }
+                }
+            }
         }
         @if let Some(error) = run::error(run, dataset) {
             p.wrap data-error { (components::prose(&error)) }

@@ -47,7 +47,7 @@ pub(crate) fn markup(page: &RunPage<'_>) -> Markup {
         } @else if let Some(error) = run::error(run, page.dataset) {
             (error_banner(run.state, &error, run.report.as_deref()))
         }
-        @if let Some((report, blocked)) = blocked.filter(|(_, blocked)| blocked.count > 0) {
+        @if let Some((report, blocked)) = blocked.filter(|(_, blocked)| !blocked.is_empty()) {
             @let removals = BlockedRemovals {
                 dataset: page.dataset,
                 run_id: &run.run_id,

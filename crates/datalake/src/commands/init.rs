@@ -220,8 +220,16 @@ fn list_folder(dataset: &Dataset, folder: &Path) -> anyhow::Result<FolderSources
     }
     skipped.sort_by(|left: &(String, IgnoreCode), right| left.0.cmp(&right.0));
     if sources.is_empty() {
+        let folders: Vec<_> = keys::source_folders(dataset)
+            .into_iter()
+            .filter(|folder| *folder != common)
+            .collect();
+        let content = match folders.is_empty() {
+            true => "with the sources".to_owned(),
+            false => format!("that contains {}", folders.join(" and ")),
+        };
         return Err(UsageError(format!(
-            "there is no {} in {}; pass the folder with the sources to --from",
+            "there is no {} in {}; pass the folder {content} to --from",
             keys::name_templates(dataset).join(" or "),
             folder.display()
         ))

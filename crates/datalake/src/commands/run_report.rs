@@ -197,12 +197,13 @@ fn blocked_rows(report: &RunReport, lake: &str, entity: &str) -> Vec<(&'static s
         .map(|user_id| ("blocked", Cell::from(format!("removal of {entity} {user_id}"))))
         .collect();
     rows.extend(more("blocked", rows.len(), blocked.count));
+    rows.extend(blocked.folders.iter().map(|folder| ("blocked", folder.to_string().into())));
     rows.extend(allowing_command(report, lake).map(|command| ("to allow", command.into())));
     rows
 }
 
-/// The command of a run that may remove the users whose removal the guard blocked.
+/// The command of a run that may remove what the guard blocked.
 fn allowing_command(report: &RunReport, lake: &str) -> Option<String> {
-    report.blocked_deletions.as_ref().filter(|blocked| blocked.count > 0)?;
+    report.blocked_deletions.as_ref().filter(|blocked| !blocked.is_empty())?;
     Some(format!("datalake process {lake} --allow-mass-delete-of {}", report.run_id))
 }

@@ -254,6 +254,15 @@ fn init_uploads_the_sources_of_several_folders() {
         &["samples/P1/A01.csv", "samples/scans/P1/A01.png"],
         "2 sources uploaded",
     );
+    let inner = from.0.path().join("samples").display().to_string();
+    from.put("dataset.toml", &scan("scans"));
+    let declaration = from.0.path().join("dataset.toml").display().to_string();
+    Lake(TempDir::new().unwrap()).check_error(
+        "init",
+        &["--dataset", &declaration, "--from", &inner],
+        2,
+        "pass the folder that contains samples/ and scans/ to --from",
+    );
     let empty = Lake(TempDir::new().unwrap());
     let arguments = ["--dataset", &format!("{}/dataset.toml", from.0.path().display())];
     from.put("dataset.toml", &scan("scans"));

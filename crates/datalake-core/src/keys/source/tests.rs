@@ -104,3 +104,55 @@ fn temporary_and_sidecar_files_are_ignored_as_temporary(#[case] name: &str) {
 fn object_in_a_folder_is_ignored_as_nested(#[case] name: &str) {
     assert_eq!(parse_source(Dataset::users(), &source(name)), Err(IgnoreCode::Nested));
 }
+
+#[track_caller]
+fn check_folders(source: &str, file: &str, common: &str, names: [&str; 2], above: &[&str], not_above: &[&str]) {
+    let text = format!("source.key = '{source}'\n[files.scan]\nkey = '{file}'\ntypes = ['image/png']\n");
+    let dataset = Dataset::parse(&text).unwrap();
+    assert_eq!(
+        (common_folder(&dataset), &*name_templates(&dataset)),
+        (common, &names.map(str::to_owned)[..])
+    );
+    for folder in above {
+        assert!(is_above_sources(&dataset, folder), "{folder}");
+    }
+    for folder in not_above {
+        assert!(!is_above_sources(&dataset, folder), "{folder}");
+    }
+}
+
+#[test]
+fn common_folder_contains_sources_and_files() {
+    check_folders(
+        "a/{id}.csv",
+        "a/{id}.png",
+        "a/",
+        ["{id}.csv", "{id}.png"],
+        &["a/"],
+        &["a/x/", "ab/", "b/"],
+    );
+    check_folders(
+        "a/{id}.csv",
+        "ab/{id}.png",
+        "",
+        ["a/{id}.csv", "ab/{id}.png"],
+        &["a/", "ab/"],
+        &["abc/", "a/b/"],
+    );
+    check_folders(
+        "x/a/{id}.csv",
+        "x/a/b/{id}.png",
+        "x/a/",
+        ["{id}.csv", "b/{id}.png"],
+        &["x/", "x/a/", "x/a/b/"],
+        &["x/a/c/", "x/b/", "x/a/b/c/"],
+    );
+    check_folders(
+        "x/a/{p}/{id}.csv",
+        "x/b/{p}/{id}.png",
+        "x/",
+        ["a/{p}/{id}.csv", "b/{p}/{id}.png"],
+        &["x/", "x/a/P1/", "x/b/P1/"],
+        &["x/c/", "x/a/P1/more/"],
+    );
+}

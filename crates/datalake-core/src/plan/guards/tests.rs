@@ -84,24 +84,20 @@ fn messages_have_the_numbers_the_limit_and_the_remedy() {
 }
 
 #[track_caller]
-fn check_folders(files: &[(u64, u64)], expected: Option<&str>) {
-    let folders: Vec<_> = files
-        .iter()
-        .map(|(known, listed)| FolderFiles {
-            folder: "scans/".into(),
-            known: *known,
-            listed: *listed,
-        })
-        .collect();
-    let found = guard_folders(&folders, DeletionGuard::On).err().map(|error| error.cause());
+fn check_folders(files: &[u64], expected: Option<&str>) {
+    let folder = |(number, files): (usize, &u64)| EmptyFolder {
+        folder: format!("scans-{number}/"),
+        files: *files,
+    };
+    let empty: Vec<_> = files.iter().enumerate().map(folder).collect();
+    let found = guard_folders(&empty, DeletionGuard::On).err().map(|error| error.cause());
     assert_eq!(found.as_deref(), expected, "{files:?}");
-    assert_eq!(guard_folders(&folders, DeletionGuard::Off), Ok(()));
+    assert_eq!(guard_folders(&empty, DeletionGuard::Off), Ok(()));
 }
 
 #[test]
 fn folder_that_lost_all_its_files_blocks_the_run() {
     check_folders(&[], None);
-    check_folders(&[(0, 0), (0, 3), (4, 1)], None);
-    check_folders(&[(1, 0)], Some("the only file in scans/ is gone"));
-    check_folders(&[(4, 1), (4_000, 0)], Some("all 4,000 files in scans/ are gone"));
+    check_folders(&[1], Some("the only file in scans-0/ is gone"));
+    check_folders(&[4_000, 1], Some("all 4,000 files in scans-0/ are gone"));
 }

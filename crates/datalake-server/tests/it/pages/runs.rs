@@ -9,7 +9,7 @@ use axum::{
 use datalake_api::request::auth::{Access, Token};
 use datalake_core::{
     clock::Clock,
-    run::{BlockedDeletions, RejectDetail, RunOutcome, RunReport, SourceNotice},
+    run::{BlockedDeletions, EmptyFolder, RejectDetail, RunOutcome, RunReport, SourceNotice},
 };
 use datalake_runs::{
     launcher::RunLauncher,
@@ -205,6 +205,7 @@ fn blocked(count: u64, known: u64, users: &[&str]) -> RunReport {
             rejected: 0,
             digest: "0".repeat(64),
             users: users.iter().map(ToString::to_string).collect(),
+            folders: Vec::new(),
         }),
         error: Some("2 of 3 known users no longer have a CSV".to_owned()),
         ..report("run-1", 1)
@@ -229,6 +230,34 @@ async fn blocked_removals_are_listed_and_can_be_allowed() {
         "{commands:?}"
     );
     assert!(commands[0].contains("{\"allow_mass_delete_of\":\"run-1\"}"), "{commands:?}");
+}
+
+#[tokio::test]
+async fn folder_that_lost_its_files_is_shown_and_can_be_allowed() {
+    let dir = TempDir::new().unwrap();
+    let (lake, _) = launching("true", dir.path());
+    let mut report = blocked(0, 3, &[]);
+    report.blocked_deletions.as_mut().unwrap().folders = vec![EmptyFolder {
+        folder: "scans/".to_owned(),
+        files: 12,
+    }];
+    put_report(&lake, &report).await;
+    let shown = page(&lake, "/page/runs/run-1").await;
+    let text = shown.text("#blocked");
+    assert!(
+        text.contains("All 12 files in scans/ are gone. Restore them, or allow exactly these removals."),
+        "{text}"
+    );
+    assert!(shown.has("#allow-once button.primary[data-allow]") && !shown.has("#blocked ul"));
+    let document = lake.get("/runs/run-1").await.json();
+    assert_eq!(
+        document["blocked_deletions"]["folders"],
+        serde_json::json!([{ "folder": "scans/", "files": 12 }])
+    );
+    assert_eq!(
+        page(&lake, "/").await.text("a.button[href='/page/runs/run-1#blocked']"),
+        "Review the removals"
+    );
 }
 
 #[tokio::test]

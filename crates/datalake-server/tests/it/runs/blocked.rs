@@ -19,6 +19,7 @@ fn blocked(run_id: &str, deletions: Option<u64>) -> RunReport {
             rejected: 0,
             digest: "0".repeat(64),
             users: Vec::new(),
+            folders: Vec::new(),
         }),
         ..report(run_id, 1)
     }
