@@ -127,13 +127,14 @@ pub(crate) fn change_summary(counts: &Counts) -> String {
 /// Why a run failed. The removals that a guard blocked have a card and a command of their own, so their message is short.
 pub(crate) fn error<'a>(run: &'a Run, dataset: &Dataset) -> Option<Cow<'a, str>> {
     let blocked = run.report.as_deref().and_then(|report| report.blocked_deletions.as_ref());
-    match blocked.filter(|blocked| blocked.count > 0) {
-        Some(blocked) => Some(Cow::Owned(format!(
+    match blocked.map(|blocked| (blocked, &*blocked.folders)) {
+        Some((blocked, _)) if blocked.count > 0 => Some(Cow::Owned(format!(
             "{} of {} would be removed, so nothing was changed",
             number(blocked.count),
             labels::counted_rows(dataset, blocked.known)
         ))),
-        None => run.error.as_deref().map(Cow::Borrowed),
+        Some((_, [folder, ..])) => Some(Cow::Owned(format!("{folder}, so nothing was changed"))),
+        Some((_, [])) | None => run.error.as_deref().map(Cow::Borrowed),
     }
 }
 

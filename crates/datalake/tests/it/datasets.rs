@@ -254,7 +254,7 @@ fn init_uploads_the_sources_of_several_folders() {
         &["samples/P1/A01.csv", "samples/scans/P1/A01.png"],
         "2 sources uploaded",
     );
-    let inner = from.0.path().join("samples").display().to_string();
+    let inner = from.0.path().join("other").display().to_string();
     from.put("dataset.toml", &scan("scans"));
     let declaration = from.0.path().join("dataset.toml").display().to_string();
     Lake(TempDir::new().unwrap()).check_error(

@@ -249,6 +249,8 @@ async fn folder_that_lost_its_files_is_shown_and_can_be_allowed() {
         "{text}"
     );
     assert!(shown.has("#allow-once button.primary[data-allow]") && !shown.has("#blocked ul"));
+    let main = shown.text("main");
+    assert!(main.contains("All 12 files in scans/ are gone, so nothing was changed."), "{main}");
     let document = lake.get("/runs/run-1").await.json();
     assert_eq!(
         document["blocked_deletions"]["folders"],
