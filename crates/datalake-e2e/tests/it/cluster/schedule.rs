@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     port_forward::PortForward,
     release::{Release, TIMEOUT, has_ended, wait_until},
+    runs::served,
 };
 
 /// An annotation that Kubernetes sets only on scheduled Jobs.
@@ -90,7 +91,7 @@ fn side_by_side(release: &Release, api: &PortForward) {
         let run = api.json(&format!("/runs/{run}"));
         assert_eq!(run["state"], "succeeded", "{run}");
     }
-    assert_eq!(api.json("/data/1001")["first_name"], "Both");
+    served(std::slice::from_ref(api), "1001", "Both");
 }
 
 /// Each version belongs to one run, and there is no gap between the first and the last.
