@@ -135,15 +135,27 @@ fn write_object(text: &mut Vec<u8>, row: &RowView<'_>, columns: &[Column], names
 
 /// Writes the value of a column as JSON. Days and times are strings in the format of RFC 3339.
 pub fn write_value(text: &mut Vec<u8>, row: &RowView<'_>, column: Column, ages: Ages) {
-    match row.cell(column, ages) {
+    match column {
+        // Without a cell, whose copy takes longer than writing most values.
+        Column::Value(index) => write_optional(text, row.value(index)),
+        Column::File(_) | Column::Derived(_) => match row.cell(column, ages) {
+            Some(Cell::Path(parts)) => write_path(text, parts),
+            Some(Cell::Value(value)) => write_optional(text, Some(value)),
+            None => write_optional(text, None),
+        },
+    }
+}
+
+#[inline]
+fn write_optional(text: &mut Vec<u8>, value: Option<ValueRef<'_>>) {
+    match value {
         None => text.extend_from_slice(b"null"),
-        Some(Cell::Path(parts)) => write_path(text, parts),
-        Some(Cell::Value(ValueRef::Text(value))) => write_text(text, value),
-        Some(Cell::Value(ValueRef::Integer(number) | ValueRef::EpochMs(number) | ValueRef::EpochS(number))) => write_number(text, number),
+        Some(ValueRef::Text(value)) => write_text(text, value),
+        Some(ValueRef::Integer(number) | ValueRef::EpochMs(number) | ValueRef::EpochS(number)) => write_number(text, number),
         // The shortest form of a number is valid JSON.
-        Some(Cell::Value(value @ ValueRef::Number(_))) => write!(text, "{value}").expect("writing to memory cannot fail"),
-        Some(Cell::Value(ValueRef::Boolean(value))) => text.extend_from_slice(if value { b"true" } else { b"false" }),
-        Some(Cell::Value(value @ (ValueRef::Date(_) | ValueRef::DateTime(_)))) => {
+        Some(value @ ValueRef::Number(_)) => write!(text, "{value}").expect("writing to memory cannot fail"),
+        Some(ValueRef::Boolean(value)) => text.extend_from_slice(if value { b"true" } else { b"false" }),
+        Some(value @ (ValueRef::Date(_) | ValueRef::DateTime(_))) => {
             write!(text, "\"{value}\"").expect("writing to memory cannot fail");
         }
     }
