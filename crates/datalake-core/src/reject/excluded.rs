@@ -101,8 +101,8 @@ impl ExcludedSource {
         }
     }
 
-    /// Whether the list of rejects and the explanation of the row show both alike. The ETag, the run and its time do not count, and neither does the store's message about
-    /// why an object cannot be read: it may contain a request ID.
+    /// Whether the list of rejects and the explanation of the row show both alike. The ETag, the run and its time do not count, and neither does
+    /// the store's message about why an object cannot be read: it may contain a request ID.
     pub fn is_visibly_equal(&self, other: &Self) -> bool {
         let is_same = match (&self.exclusion, &other.exclusion) {
             (Exclusion::Rejected(own), Exclusion::Rejected(other)) if own.code == RejectCode::Unreadable => own.code == other.code,

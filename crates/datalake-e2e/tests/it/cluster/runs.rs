@@ -9,9 +9,8 @@ use super::{
     release::{Release, TIMEOUT, post, wait_until},
 };
 
-/// Every replica shows the result of a run within this time after its end: two seconds, and the limit of a connection to the store with the pause before
-/// its repetition, because all tests share the two cores of the node with the store and the DNS server.
-const SERVED_WITHIN: Duration = Duration::from_secs(5);
+/// Every replica shows the result of a run within this time after its end.
+const SERVED_WITHIN: Duration = Duration::from_secs(2);
 
 #[test]
 fn samples_are_served_and_all_runs_are_listed() {
